@@ -1,0 +1,208 @@
+//! A set of scopes.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::name::Scope;
+
+/// A set of scopes: those that a key holds, or those that a request needs.
+///
+/// Iterates in a fixed order: `read`, `write`, `delete`, then the others by name. [`Display`]
+/// joins the names with single spaces, as in the `scope` parameter of RFC 6749, section 3.3.
+///
+/// [`Display`]: fmt::Display
+#[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "Vec<Scope>", into = "Vec<Scope>")]
+pub struct ScopeSet {
+    /// One bit for each of [`COMMON`]: a request that needs only those allocates nothing.
+    common: u8,
+    /// The others, sorted and without repeats.
+    others: Box<[Scope]>,
+}
+
+const COMMON: [Scope; 3] = [Scope::READ, Scope::WRITE, Scope::DELETE];
+
+impl ScopeSet {
+    /// The empty set, which permits nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The scopes among stored names, without those that are not scope names.
+    ///
+    /// For stores: no policy can ask for a name that is not a [`Scope`], so it grants nothing, and
+    /// leaving it out is safe. A name is never split or folded: `"read write"` is one bad name.
+    ///
+    /// ```
+    /// use tower_api_key::scope::{Scope, ScopeSet};
+    ///
+    /// let held = ScopeSet::from_stored_lossy(["write", "read write", "*"]);
+    /// assert_eq!(held, ScopeSet::from([Scope::WRITE, Scope::from_static("*")]));
+    /// ```
+    pub fn from_stored_lossy<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        names
+            .into_iter()
+            .filter_map(|name| Scope::new(name).ok())
+            .collect()
+    }
+
+    /// Whether the set holds exactly this scope.
+    pub fn contains(&self, scope: &Scope) -> bool {
+        match common_bit(scope) {
+            Some(bit) => self.common & bit != 0,
+            None => self.others.binary_search(scope).is_ok(),
+        }
+    }
+
+    /// Whether the set holds every scope of `needed`.
+    pub fn contains_all(&self, needed: &Self) -> bool {
+        needed.common & !self.common == 0
+            && needed
+                .others
+                .iter()
+                .all(|scope| self.others.binary_search(scope).is_ok())
+    }
+
+    /// The scopes of this set that `held` lacks.
+    #[must_use]
+    pub fn difference(&self, held: &Self) -> Self {
+        Self {
+            common: self.common & !held.common,
+            others: self
+                .others
+                .iter()
+                .filter(|scope| held.others.binary_search(scope).is_err())
+                .cloned()
+                .collect(),
+        }
+    }
+
+    /// The scopes of both sets together.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        let mut others = self.others.to_vec();
+        others.extend_from_slice(&other.others);
+        others.sort_unstable();
+        others.dedup();
+        Self {
+            common: self.common | other.common,
+            others: others.into(),
+        }
+    }
+
+    /// Whether the set is empty.
+    pub fn is_empty(&self) -> bool {
+        self.common == 0 && self.others.is_empty()
+    }
+
+    /// How many scopes the set holds.
+    pub fn len(&self) -> usize {
+        self.common.count_ones() as usize + self.others.len()
+    }
+
+    /// The scopes, in the set's order.
+    pub fn iter(&self) -> impl Iterator<Item = &Scope> {
+        static SHARED: [Scope; 3] = COMMON;
+        let common = SHARED.iter().filter(|scope| self.contains(scope));
+        common.chain(&self.others)
+    }
+}
+
+impl FromIterator<Scope> for ScopeSet {
+    fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
+        let mut common = 0;
+        let mut others = Vec::new();
+        for scope in scopes {
+            match common_bit(&scope) {
+                Some(bit) => common |= bit,
+                None => others.push(scope),
+            }
+        }
+        others.sort_unstable();
+        others.dedup();
+        Self {
+            common,
+            others: others.into(),
+        }
+    }
+}
+
+impl<const N: usize> From<[Scope; N]> for ScopeSet {
+    fn from(scopes: [Scope; N]) -> Self {
+        scopes.into_iter().collect()
+    }
+}
+
+impl From<Scope> for ScopeSet {
+    fn from(scope: Scope) -> Self {
+        Self::from([scope])
+    }
+}
+
+impl From<Vec<Scope>> for ScopeSet {
+    fn from(scopes: Vec<Scope>) -> Self {
+        scopes.into_iter().collect()
+    }
+}
+
+impl From<ScopeSet> for Vec<Scope> {
+    fn from(set: ScopeSet) -> Self {
+        set.iter().cloned().collect()
+    }
+}
+
+impl fmt::Display for ScopeSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, scope) in self.iter().enumerate() {
+            if index > 0 {
+                f.write_str(" ")?;
+            }
+            f.write_str(scope.as_str())?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ScopeSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set()
+            .entries(self.iter().map(Scope::as_str))
+            .finish()
+    }
+}
+
+fn common_bit(scope: &Scope) -> Option<u8> {
+    match scope.as_str() {
+        "read" => Some(1),
+        "write" => Some(2),
+        "delete" => Some(4),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_are_equal_whatever_the_order_and_repeats() {
+        let scope = |name| Scope::new(name).unwrap();
+        let one: ScopeSet = ["z", "read", "a", "read", "z"].map(scope).into();
+        let two: ScopeSet = ["a", "z", "read"].map(scope).into();
+        assert_eq!(one, two);
+        assert_eq!(one.len(), 3);
+        assert_eq!(one.to_string(), "read a z");
+    }
+
+    #[test]
+    fn difference_and_union_treat_common_and_other_scopes_alike() {
+        let scope = |name| Scope::new(name).unwrap();
+        let needed: ScopeSet = ["read", "delete", "a", "b"].map(scope).into();
+        let held: ScopeSet = ["read", "b", "c"].map(scope).into();
+        assert_eq!(needed.difference(&held).to_string(), "delete a");
+        assert_eq!(needed.union(&held).to_string(), "read delete a b c");
+        assert!(!held.contains_all(&needed));
+        assert!(needed.union(&held).contains_all(&needed));
+    }
+}
