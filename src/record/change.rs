@@ -1,0 +1,150 @@
+//! One step in the life of a key.
+
+use std::error::Error;
+use std::fmt;
+
+use jiff::Timestamp;
+
+use super::key::KeyRecord;
+use super::revocation::Revocation;
+use super::secret::SecretVersion;
+use super::update::KeyUpdate;
+use crate::key::digest::KeyDigest;
+use crate::key::token::KeyPrefix;
+
+/// One narrow step in the life of a key.
+///
+/// [`applied_to`](Self::applied_to) says what each does, so that it is the same in every store; a
+/// store runs it, or its equal, in one atomic step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyChange {
+    /// Changes name, scopes or expiration date.
+    Update(KeyUpdate),
+    /// Refuses the key until it is enabled.
+    Disable,
+    /// Ends a [`Disable`](Self::Disable).
+    Enable,
+    /// Refuses the key for ever. A second revocation changes nothing: the first reason stays.
+    Revoke(Revocation),
+    /// Adds a secret version and gives the others an end.
+    Rotate {
+        /// The digest of the new plaintext.
+        digest: KeyDigest,
+        /// The part of the new plaintext that may be shown.
+        prefix: KeyPrefix,
+        /// When the new plaintext was made.
+        at: Timestamp,
+        /// From when on the other versions are refused, where they have no earlier end.
+        others_retire_at: Timestamp,
+    },
+    /// Removes the key and every trace of it.
+    Delete,
+}
+
+impl KeyChange {
+    /// How many secret versions of a key a store keeps.
+    ///
+    /// A rotation drops the oldest of those that have retired, and is refused when that does not
+    /// make room.
+    pub const MAX_SECRET_VERSIONS: usize = 8;
+
+    /// The record after this change; `None` when the key is deleted.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeRefused`] when
+    /// - the key is revoked, and the change is not `Revoke` or `Delete`;
+    /// - the change is `Rotate`, and [`MAX_SECRET_VERSIONS`](Self::MAX_SECRET_VERSIONS) would still
+    ///   work beside the new one.
+    pub fn applied_to(&self, record: &KeyRecord) -> Result<Option<KeyRecord>, ChangeRefused> {
+        if record.revocation.is_some() && !matches!(self, Self::Revoke(_) | Self::Delete) {
+            return Err(ChangeRefused::Revoked);
+        }
+        let mut record = record.clone();
+        match self {
+            Self::Update(update) => apply_update(&mut record, update),
+            Self::Disable => record.disabled = true,
+            Self::Enable => record.disabled = false,
+            Self::Revoke(revocation) => {
+                record
+                    .revocation
+                    .get_or_insert_with(|| Box::new(revocation.clone()));
+            }
+            Self::Rotate {
+                digest,
+                prefix,
+                at,
+                others_retire_at,
+            } => {
+                let newest = record.versions.iter().map(SecretVersion::number).max();
+                let number = newest.unwrap_or(0).saturating_add(1);
+                let version = SecretVersion::new(number, *digest, *prefix, *at);
+                rotate(&mut record, version, *others_retire_at)?;
+            }
+            Self::Delete => return Ok(None),
+        }
+        Ok(Some(record))
+    }
+}
+
+fn apply_update(record: &mut KeyRecord, update: &KeyUpdate) {
+    if let Some(name) = update.name() {
+        record.name = name.into();
+    }
+    if let Some(scopes) = update.scopes() {
+        record.scopes = scopes.clone();
+    }
+    if let Some(expires_at) = update.expires_at() {
+        record.expires_at = expires_at;
+    }
+}
+
+fn rotate(
+    record: &mut KeyRecord,
+    version: SecretVersion,
+    others_retire_at: Timestamp,
+) -> Result<(), ChangeRefused> {
+    let now = version.created_at();
+    let mut versions = vec![version];
+    for other in &record.versions {
+        let mut other = other.clone();
+        other.retire(others_retire_at);
+        versions.push(other);
+    }
+    while versions.len() > KeyChange::MAX_SECRET_VERSIONS {
+        let retired = |version: &SecretVersion| version.retires_at().is_some_and(|end| now >= end);
+        let oldest = versions
+            .iter()
+            .rposition(retired)
+            .ok_or(ChangeRefused::TooManyVersions)?;
+        versions.remove(oldest);
+    }
+    record.versions = versions.into();
+    Ok(())
+}
+
+/// Why a key's state does not allow a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ChangeRefused {
+    /// The key is revoked, which is never undone.
+    Revoked,
+    /// Too many secret versions of the key still work.
+    TooManyVersions,
+}
+
+impl fmt::Display for ChangeRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Revoked => f.write_str("the key is revoked, which is never undone"),
+            Self::TooManyVersions => write!(
+                f,
+                "{} secret versions of the key still work; expected fewer before a rotation",
+                KeyChange::MAX_SECRET_VERSIONS
+            ),
+        }
+    }
+}
+
+impl Error for ChangeRefused {}

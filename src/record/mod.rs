@@ -1,0 +1,22 @@
+//! What a store keeps of a key; never its plaintext.
+//!
+//! A [`KeyRecord`] has a stable [`KeyId`], an owner, a name, scopes and an optional expiration
+//! date. Under it live one or more [`SecretVersion`]s, each the digest of one plaintext: rotation
+//! adds one and gives the others an end. A [`KeyChange`] is one narrow, atomic step in the life of
+//! a key, with the same effect in every store.
+
+pub(crate) mod change;
+pub(crate) mod id;
+pub(crate) mod key;
+pub(crate) mod revocation;
+pub(crate) mod secret;
+pub(crate) mod status;
+pub(crate) mod update;
+
+pub use change::{ChangeRefused, KeyChange};
+pub use id::{InvalidKeyId, KeyId};
+pub use key::KeyRecord;
+pub use revocation::Revocation;
+pub use secret::SecretVersion;
+pub use status::KeyStatus;
+pub use update::KeyUpdate;
