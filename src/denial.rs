@@ -1,0 +1,167 @@
+//! Why a request was refused.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use crate::record::id::KeyId;
+use crate::scope::set::ScopeSet;
+
+/// A refusal, with its exact reason.
+///
+/// The client learns only the status and what its class of reason allows: unknown, expired,
+/// disabled, revoked and superseded keys get one answer, octet for octet. The exact reason is for
+/// the operator: the layer hands it to the [`Observer`](crate::observe::Observer) and leaves it in
+/// the response's extensions.
+#[derive(Clone, Debug)]
+pub struct Denial {
+    kind: DenialKind,
+    key_id: Option<KeyId>,
+    missing_scopes: ScopeSet,
+    source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+/// The reasons for a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DenialKind {
+    /// No key was sent.
+    Missing,
+    /// A credential header came more than once, or joined by commas.
+    Ambiguous,
+    /// Two headers held different keys.
+    Conflicting,
+    /// What was sent has not the format of a key.
+    Malformed,
+    /// No such key.
+    Unknown,
+    /// The key was revoked.
+    Revoked,
+    /// The key is disabled.
+    Disabled,
+    /// The key has expired.
+    Expired,
+    /// The secret was superseded by a rotation, and its overlap is over.
+    Superseded,
+    /// The key lacks a scope that the request needs.
+    InsufficientScope,
+    /// The policy permits the request to no key at all.
+    NotPermitted,
+    /// The store could not answer.
+    StoreFailed,
+    /// The store panicked.
+    StorePanicked,
+    /// The clock reads before 1970, so no end of a key can be judged.
+    ClockUnset,
+}
+
+impl Denial {
+    /// A refusal for that reason.
+    pub fn new(kind: DenialKind) -> Self {
+        Self {
+            kind,
+            key_id: None,
+            missing_scopes: ScopeSet::new(),
+            source: None,
+        }
+    }
+
+    /// A refusal of a key that lacks these scopes.
+    pub fn insufficient_scope(missing: ScopeSet) -> Self {
+        Self {
+            missing_scopes: missing,
+            ..Self::new(DenialKind::InsufficientScope)
+        }
+    }
+
+    /// A refusal because the store failed.
+    pub(crate) fn store_failed(source: impl Error + Send + Sync + 'static) -> Self {
+        Self {
+            source: Some(Arc::new(source)),
+            ..Self::new(DenialKind::StoreFailed)
+        }
+    }
+
+    /// The refusal of a known key.
+    #[must_use]
+    pub(crate) fn of_key(self, id: KeyId) -> Self {
+        Self {
+            key_id: Some(id),
+            ..self
+        }
+    }
+
+    /// The exact reason. Do not tell it to the client.
+    pub fn kind(&self) -> DenialKind {
+        self.kind
+    }
+
+    /// The key that was refused, where it is known.
+    pub fn key_id(&self) -> Option<KeyId> {
+        self.key_id
+    }
+
+    /// The scopes that the key lacks; empty unless the kind is
+    /// [`InsufficientScope`](DenialKind::InsufficientScope).
+    pub fn missing_scopes(&self) -> &ScopeSet {
+        &self.missing_scopes
+    }
+
+    /// The status that answers the refusal in HTTP: 400, 401, 403 or 503.
+    pub fn status(&self) -> StatusCode {
+        match self.kind {
+            DenialKind::Ambiguous | DenialKind::Conflicting => StatusCode::BAD_REQUEST,
+            DenialKind::Missing
+            | DenialKind::Malformed
+            | DenialKind::Unknown
+            | DenialKind::Revoked
+            | DenialKind::Disabled
+            | DenialKind::Expired
+            | DenialKind::Superseded => StatusCode::UNAUTHORIZED,
+            DenialKind::InsufficientScope | DenialKind::NotPermitted => StatusCode::FORBIDDEN,
+            DenialKind::StoreFailed | DenialKind::StorePanicked | DenialKind::ClockUnset => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self.kind {
+            DenialKind::Missing => "no key was sent",
+            DenialKind::Ambiguous => "a credential header came more than once",
+            DenialKind::Conflicting => "two headers held different keys",
+            DenialKind::Malformed => "what was sent has not the format of a key",
+            DenialKind::Unknown => "no such key",
+            DenialKind::Revoked => "the key was revoked",
+            DenialKind::Disabled => "the key is disabled",
+            DenialKind::Expired => "the key has expired",
+            DenialKind::Superseded => "the secret was superseded",
+            DenialKind::InsufficientScope => "the key lacks a scope",
+            DenialKind::NotPermitted => "the policy permits the request to no key",
+            DenialKind::StoreFailed => "the store could not answer",
+            DenialKind::StorePanicked => "the store panicked",
+            DenialKind::ClockUnset => "the clock reads before 1970",
+        }
+    }
+}
+
+/// The exact reason, for the operator.
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason())?;
+        if !self.missing_scopes.is_empty() {
+            write!(f, ": {}", self.missing_scopes)?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for Denial {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source
+            .as_deref()
+            .map(|source| -> &(dyn Error + 'static) { source })
+    }
+}
