@@ -1,0 +1,91 @@
+//! A bound on every wait for a store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::timeout;
+
+use super::error::{StoreError, StoreErrorKind};
+use super::key_store::KeyStore;
+use super::page::{KeyPage, PageRequest};
+use super::registry::KeyRegistry;
+use super::usage::KeyUse;
+use crate::key::digest::KeyDigest;
+use crate::record::change::KeyChange;
+use crate::record::id::KeyId;
+use crate::record::key::KeyRecord;
+
+/// Bounds every wait for another store: what takes longer than the deadline is a
+/// [`TimedOut`](StoreErrorKind::TimedOut) error, and the request is refused with 503.
+///
+/// The call that takes too long is dropped. A change may then have been made or not: look before
+/// you repeat it. An answer that needs no wait passes without a timer.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_api_key::store::{DeadlineStore, MemoryStore};
+///
+/// let store = DeadlineStore::new(MemoryStore::new(), Duration::from_millis(500));
+/// ```
+#[derive(Clone, Debug)]
+pub struct DeadlineStore<S> {
+    inner: S,
+    deadline: Duration,
+}
+
+impl<S> DeadlineStore<S> {
+    /// Bounds every wait for `inner` by `deadline`.
+    pub fn new(inner: S, deadline: Duration) -> Self {
+        Self { inner, deadline }
+    }
+
+    /// The store whose waits are bounded.
+    pub fn inner(&self) -> &S {
+        &self.inner
+    }
+
+    async fn bound<T>(
+        &self,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        timeout(self.deadline, call).await.unwrap_or_else(|_| {
+            let message = format!("expected an answer within {:?}, found none", self.deadline);
+            Err(StoreError::new(StoreErrorKind::TimedOut, message))
+        })
+    }
+}
+
+#[async_trait]
+impl<S: KeyStore> KeyStore for DeadlineStore<S> {
+    async fn find(&self, digest: &KeyDigest) -> Result<Option<Arc<KeyRecord>>, StoreError> {
+        self.bound(self.inner.find(digest)).await
+    }
+
+    fn find_now(&self, digest: &KeyDigest) -> Option<Result<Option<Arc<KeyRecord>>, StoreError>> {
+        self.inner.find_now(digest)
+    }
+}
+
+#[async_trait]
+impl<S: KeyRegistry> KeyRegistry for DeadlineStore<S> {
+    async fn insert(&self, record: KeyRecord) -> Result<Arc<KeyRecord>, StoreError> {
+        self.bound(self.inner.insert(record)).await
+    }
+
+    async fn get(&self, id: &KeyId) -> Result<Option<Arc<KeyRecord>>, StoreError> {
+        self.bound(self.inner.get(id)).await
+    }
+
+    async fn list(&self, owner: &str, page: &PageRequest) -> Result<KeyPage, StoreError> {
+        self.bound(self.inner.list(owner, page)).await
+    }
+
+    async fn apply(&self, id: &KeyId, change: &KeyChange) -> Result<Arc<KeyRecord>, StoreError> {
+        self.bound(self.inner.apply(id, change)).await
+    }
+
+    async fn record_usage(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
+        self.bound(self.inner.record_usage(uses)).await
+    }
+}

@@ -1,0 +1,84 @@
+//! What goes wrong in a store.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+
+use crate::record::change::ChangeRefused;
+
+/// A store could not do what it was asked.
+///
+/// A key that does not exist is no error for [`KeyStore::find`](super::key_store::KeyStore::find).
+/// Whatever error a look-up returns, the request is refused with 503.
+///
+/// Implementers: the message and the source reach logs, so keep credentials, keys and digests out
+/// of them.
+#[derive(Debug)]
+pub struct StoreError {
+    kind: StoreErrorKind,
+    message: Cow<'static, str>,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// The kinds of failure of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StoreErrorKind {
+    /// The store cannot be reached or does not work.
+    Unavailable,
+    /// No answer came within the deadline. A change may have been made all the same.
+    TimedOut,
+    /// The store holds something that is not a key record.
+    Corrupt,
+    /// The key to be changed does not exist.
+    NotFound,
+    /// A key with that id or digest exists already.
+    AlreadyExists,
+    /// The key's state does not allow the change.
+    Refused(ChangeRefused),
+}
+
+impl StoreError {
+    /// A failure of that kind; the message says what was expected and found, in lower case.
+    pub fn new(kind: StoreErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    /// The same failure with its cause.
+    #[must_use]
+    pub fn with_source(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self {
+            source: Some(source.into()),
+            ..self
+        }
+    }
+
+    /// The kind of failure.
+    pub fn kind(&self) -> StoreErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for StoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source
+            .as_deref()
+            .map(|source| -> &(dyn Error + 'static) { source })
+    }
+}
+
+impl From<ChangeRefused> for StoreError {
+    fn from(refused: ChangeRefused) -> Self {
+        Self::new(StoreErrorKind::Refused(refused), refused.to_string())
+    }
+}

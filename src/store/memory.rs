@@ -1,0 +1,247 @@
+//! A store in memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use foldhash::quality::RandomState;
+
+use super::error::{StoreError, StoreErrorKind};
+use super::key_store::KeyStore;
+use super::page::{KeyPage, PageRequest};
+use super::registry::KeyRegistry;
+use super::replica;
+use super::usage::KeyUse;
+use crate::key::digest::KeyDigest;
+use crate::record::change::KeyChange;
+use crate::record::id::KeyId;
+use crate::record::key::KeyRecord;
+use crate::record::secret::SecretVersion;
+
+/// Keeps keys in memory, for tests and for servers whose keys need not outlive the process.
+///
+/// Look-ups never wait, for each other or for a change. Changes wait for each other only. Clones
+/// share one store. It holds as many keys as were inserted and not deleted.
+///
+/// ```
+/// use tower_api_key::{KeyManager, MemoryStore, NewKey, Scope};
+///
+/// # futures::executor::block_on(async {
+/// let keys = KeyManager::new(MemoryStore::new());
+/// let fresh = keys.issue(NewKey::new("acct_42", "CI").with_scopes([Scope::READ])).await?;
+/// assert_eq!(keys.get(&fresh.record.id()).await?.unwrap().owner(), "acct_42");
+/// # Ok::<(), tower_api_key::manage::ManageError>(()) }).unwrap();
+/// ```
+#[derive(Clone, Default)]
+pub struct MemoryStore(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    /// What look-ups read; keyed under a random seed, so that nobody can aim at one bucket.
+    by_digest: papaya::HashMap<KeyDigest, Arc<KeyRecord>, RandomState>,
+    /// What changes go by; whoever holds the lock may write to `by_digest`.
+    index: Mutex<Index>,
+}
+
+#[derive(Default)]
+struct Index {
+    by_id: BTreeMap<KeyId, Arc<KeyRecord>>,
+    by_owner: BTreeMap<Box<str>, BTreeSet<KeyId>>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A store with these keys, such as ones made from a configuration file.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when two records share an id or a digest; it names neither.
+    pub fn from_records(records: impl IntoIterator<Item = KeyRecord>) -> Result<Self, StoreError> {
+        let store = Self::new();
+        for record in records {
+            store.add(record)?;
+        }
+        Ok(store)
+    }
+
+    /// How many keys the store holds.
+    pub fn len(&self) -> usize {
+        // A count is right even after a panic elsewhere.
+        self.0
+            .index
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .by_id
+            .len()
+    }
+
+    /// Whether the store holds no key.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn index(&self) -> Result<MutexGuard<'_, Index>, StoreError> {
+        self.0.index.lock().map_err(|_| {
+            StoreError::new(
+                StoreErrorKind::Unavailable,
+                "a panic interrupted an earlier change of the memory store",
+            )
+        })
+    }
+
+    fn add(&self, record: KeyRecord) -> Result<Arc<KeyRecord>, StoreError> {
+        let mut index = self.index()?;
+        if index.by_id.contains_key(&record.id()) {
+            return Err(already_exists("id"));
+        }
+        self.refuse_known(record.secret_versions().iter().map(SecretVersion::digest))?;
+        let record = Arc::new(record);
+        index
+            .by_owner
+            .entry(record.owner().into())
+            .or_default()
+            .insert(record.id());
+        index.by_id.insert(record.id(), record.clone());
+        self.publish(&record);
+        Ok(record)
+    }
+
+    fn change(&self, id: &KeyId, change: &KeyChange) -> Result<Arc<KeyRecord>, StoreError> {
+        let mut index = self.index()?;
+        let Some(before) = index.by_id.get(id).cloned() else {
+            return Err(StoreError::new(StoreErrorKind::NotFound, "no such key"));
+        };
+        if let KeyChange::Rotate { digest, .. } = change {
+            self.refuse_known([digest])?;
+        }
+        let Some(after) = change.applied_to(&before)? else {
+            index.by_id.remove(id);
+            index.forget_owner(&before);
+            self.withdraw(&before, None);
+            return Ok(before);
+        };
+        let after = Arc::new(after);
+        index.by_id.insert(*id, after.clone());
+        // New before old: a rotation's new secret works before an old one ends.
+        self.publish(&after);
+        self.withdraw(&before, Some(&after));
+        Ok(after)
+    }
+
+    fn note(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
+        let mut index = self.index()?;
+        for one in uses {
+            if let Some(record) = index.by_id.get_mut(&one.key()) {
+                let noted = KeyRecord::clone(record)
+                    .with_use_noted(one.secret_version(), one.last_used_at());
+                *record = Arc::new(noted);
+                self.publish(record);
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse_known<'a>(
+        &self,
+        digests: impl IntoIterator<Item = &'a KeyDigest>,
+    ) -> Result<(), StoreError> {
+        let mut seen = BTreeSet::new();
+        let by_digest = self.0.by_digest.pin();
+        for digest in digests {
+            if by_digest.contains_key(digest) || !seen.insert(digest.as_bytes()) {
+                return Err(already_exists("digest"));
+            }
+        }
+        Ok(())
+    }
+
+    fn publish(&self, record: &Arc<KeyRecord>) {
+        let by_digest = self.0.by_digest.pin();
+        for version in record.secret_versions() {
+            by_digest.insert(*version.digest(), record.clone());
+        }
+    }
+
+    /// Removes the digests of `before` that `after` has no more.
+    fn withdraw(&self, before: &KeyRecord, after: Option<&KeyRecord>) {
+        let by_digest = self.0.by_digest.pin();
+        for version in before.secret_versions() {
+            if after.is_none_or(|after| after.secret_version(version.digest()).is_none()) {
+                by_digest.remove(version.digest());
+            }
+        }
+    }
+}
+
+impl Index {
+    fn forget_owner(&mut self, record: &KeyRecord) {
+        if let Some(ids) = self.by_owner.get_mut(record.owner()) {
+            ids.remove(&record.id());
+            if ids.is_empty() {
+                self.by_owner.remove(record.owner());
+            }
+        }
+    }
+
+    fn page(&self, owner: &str, page: &PageRequest) -> KeyPage {
+        let start = page.cursor().map_or(Bound::Unbounded, Bound::Excluded);
+        let ids = self.by_owner.get(owner).into_iter();
+        let following = ids.flat_map(|ids| ids.range((start, Bound::Unbounded)));
+        KeyPage::new(page, following.filter_map(|id| self.by_id.get(id)).cloned())
+    }
+}
+
+fn already_exists(what: &str) -> StoreError {
+    StoreError::new(
+        StoreErrorKind::AlreadyExists,
+        format!("expected a new key, found its {what} in the store"),
+    )
+}
+
+#[async_trait]
+impl KeyStore for MemoryStore {
+    async fn find(&self, digest: &KeyDigest) -> Result<Option<Arc<KeyRecord>>, StoreError> {
+        Ok(self.0.by_digest.pin().get(digest).map(replica::of))
+    }
+
+    fn find_now(&self, digest: &KeyDigest) -> Option<Result<Option<Arc<KeyRecord>>, StoreError>> {
+        Some(Ok(self.0.by_digest.pin().get(digest).map(replica::of)))
+    }
+}
+
+#[async_trait]
+impl KeyRegistry for MemoryStore {
+    async fn insert(&self, record: KeyRecord) -> Result<Arc<KeyRecord>, StoreError> {
+        self.add(record)
+    }
+
+    async fn get(&self, id: &KeyId) -> Result<Option<Arc<KeyRecord>>, StoreError> {
+        Ok(self.index()?.by_id.get(id).cloned())
+    }
+
+    async fn list(&self, owner: &str, page: &PageRequest) -> Result<KeyPage, StoreError> {
+        Ok(self.index()?.page(owner, page))
+    }
+
+    async fn apply(&self, id: &KeyId, change: &KeyChange) -> Result<Arc<KeyRecord>, StoreError> {
+        self.change(id, change)
+    }
+
+    async fn record_usage(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
+        self.note(uses)
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore")
+            .field("keys", &self.len())
+            .finish()
+    }
+}

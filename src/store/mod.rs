@@ -1,0 +1,46 @@
+//! Where keys are kept.
+//!
+//! [`KeyStore`] is the read side, all that the middleware sees. [`KeyRegistry`] adds the write
+//! side, for whoever issues and changes keys. [`MemoryStore`] is both. [`DeadlineStore`] (feature
+//! `tokio`) bounds every wait for another store.
+//!
+//! # A store of your own
+//!
+//! One method is required. The [`Verifier`](crate::verify::Verifier) checks digest, revocation and
+//! expiry itself, whatever the store returns, so this is a correct store:
+//!
+//! ```
+//! use std::collections::HashMap;
+//! use std::sync::Arc;
+//! use tower_api_key::key::KeyDigest;
+//! use tower_api_key::record::KeyRecord;
+//! use tower_api_key::store::{KeyStore, StoreError};
+//!
+//! struct Mine(HashMap<KeyDigest, Arc<KeyRecord>>);
+//!
+//! #[async_trait::async_trait]
+//! impl KeyStore for Mine {
+//!     async fn find(&self, digest: &KeyDigest) -> Result<Option<Arc<KeyRecord>>, StoreError> {
+//!         Ok(self.0.get(digest).cloned())
+//!     }
+//! }
+//! ```
+
+#[cfg(feature = "tokio")]
+pub(crate) mod deadline;
+pub(crate) mod error;
+pub(crate) mod key_store;
+pub(crate) mod memory;
+pub(crate) mod page;
+pub(crate) mod registry;
+pub(crate) mod replica;
+pub(crate) mod usage;
+
+#[cfg(feature = "tokio")]
+pub use deadline::DeadlineStore;
+pub use error::{StoreError, StoreErrorKind};
+pub use key_store::KeyStore;
+pub use memory::MemoryStore;
+pub use page::{KeyPage, PageRequest};
+pub use registry::KeyRegistry;
+pub use usage::KeyUse;
