@@ -1,0 +1,74 @@
+//! What a policy sees of a request.
+
+use std::fmt;
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Uri};
+
+/// The head of a request, without the headers that carry credentials.
+///
+/// Policies, responders and observers see this; never a body, and never a key. Values that are
+/// marked sensitive are left out too.
+#[derive(Clone, Copy)]
+pub struct RequestHead<'a> {
+    method: &'a Method,
+    uri: &'a Uri,
+    headers: &'a HeaderMap,
+    hidden: &'a [HeaderName],
+}
+
+impl<'a> RequestHead<'a> {
+    /// A head whose `hidden` headers are left out, such as those that carry credentials.
+    pub fn new(
+        method: &'a Method,
+        uri: &'a Uri,
+        headers: &'a HeaderMap,
+        hidden: &'a [HeaderName],
+    ) -> Self {
+        Self {
+            method,
+            uri,
+            headers,
+            hidden,
+        }
+    }
+
+    /// The request's method (RFC 9110, section 9).
+    pub fn method(&self) -> &'a Method {
+        self.method
+    }
+
+    /// The request's target.
+    ///
+    /// A client may have put anything into its query, by mistake a key too: do not log it whole.
+    pub fn uri(&self) -> &'a Uri {
+        self.uri
+    }
+
+    /// The first value of a header, unless it is hidden.
+    pub fn header(&self, name: &HeaderName) -> Option<&'a HeaderValue> {
+        let value = self.headers.get(name)?;
+        self.shows(name, value).then_some(value)
+    }
+
+    /// Every header line that is not hidden, in no particular order of names.
+    pub fn headers(&self) -> impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)> {
+        let head = *self;
+        self.headers
+            .iter()
+            .filter(move |(name, value)| head.shows(name, value))
+    }
+
+    fn shows(&self, name: &HeaderName, value: &HeaderValue) -> bool {
+        !value.is_sensitive() && !self.hidden.contains(name)
+    }
+}
+
+impl fmt::Debug for RequestHead<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestHead")
+            .field("method", self.method)
+            .field("path", &self.uri.path())
+            .finish_non_exhaustive()
+    }
+}

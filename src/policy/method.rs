@@ -1,0 +1,165 @@
+//! The default policy, which goes by the method.
+
+use http::Method;
+use http::header::HeaderName;
+
+use super::head::RequestHead;
+use super::requirement::Requirement;
+use super::scope_policy::ScopePolicy;
+use crate::scope::name::Scope;
+use crate::scope::set::ScopeSet;
+
+/// Asks for a scope by the request's method; the default policy.
+///
+/// | method | scope |
+/// | --- | --- |
+/// | GET, HEAD, OPTIONS | `read` |
+/// | POST, PUT, PATCH | `write` |
+/// | DELETE | `delete` |
+/// | any other | not permitted |
+///
+/// Methods are compared with their case (RFC 9110, section 9.1): `get` is another method.
+///
+/// Some frameworks let a header replace the method after this layer has looked at it. So a request
+/// with `X-HTTP-Method-Override`, `X-HTTP-Method` or `X-Method-Override` needs the scopes of every
+/// method that it names, of either case, and is not permitted if one of them is not.
+#[derive(Clone, Debug, Default)]
+pub struct MethodPolicy {
+    /// What the user set, in front of the table above.
+    own: Vec<(Method, ScopeSet)>,
+}
+
+impl MethodPolicy {
+    /// The table above.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the scopes for a method, which may be one that the table does not permit.
+    ///
+    /// ```
+    /// use http::Method;
+    /// use tower_api_key::policy::MethodPolicy;
+    /// use tower_api_key::scope::Scope;
+    ///
+    /// let policy = MethodPolicy::new().with_method(Method::QUERY, [Scope::READ]);
+    /// ```
+    #[must_use]
+    pub fn with_method(mut self, method: Method, scopes: impl Into<ScopeSet>) -> Self {
+        self.own.retain(|(other, _)| *other != method);
+        self.own.push((method, scopes.into()));
+        self
+    }
+
+    fn of(&self, method: &Method) -> Requirement {
+        if let Some((_, scopes)) = self.own.iter().find(|(own, _)| own == method) {
+            return Requirement::Scopes(scopes.clone());
+        }
+        match *method {
+            Method::GET | Method::HEAD | Method::OPTIONS => Requirement::from(Scope::READ),
+            Method::POST | Method::PUT | Method::PATCH => Requirement::from(Scope::WRITE),
+            Method::DELETE => Requirement::from(Scope::DELETE),
+            _ => Requirement::NotPermitted,
+        }
+    }
+}
+
+impl ScopePolicy for MethodPolicy {
+    fn requirement(&self, head: &RequestHead<'_>) -> Requirement {
+        head.headers().filter(|(name, _)| is_override(name)).fold(
+            self.of(head.method()),
+            |requirement, (_, value)| {
+                let named = value.as_bytes().trim_ascii().to_ascii_uppercase();
+                match Method::from_bytes(&named) {
+                    Ok(method) => requirement.and(self.of(&method)),
+                    Err(_) => Requirement::NotPermitted,
+                }
+            },
+        )
+    }
+}
+
+fn is_override(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    // The length first: it tells most headers apart without reading them.
+    match name.len() {
+        22 => name == "x-http-method-override",
+        13 => name == "x-http-method",
+        17 => name == "x-method-override",
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue, Uri};
+
+    use super::*;
+
+    fn requirement(method: &Method, overrides: &[(&'static str, &str)]) -> Requirement {
+        let headers: HeaderMap = overrides
+            .iter()
+            .map(|(name, value)| {
+                (
+                    HeaderName::from_static(name),
+                    HeaderValue::from_str(value).unwrap(),
+                )
+            })
+            .collect();
+        let uri = Uri::from_static("/items");
+        MethodPolicy::new().requirement(&RequestHead::new(method, &uri, &headers, &[]))
+    }
+
+    #[test]
+    fn each_method_has_its_scope_or_none() {
+        for (method, scope) in [
+            ("GET", Some(Scope::READ)),
+            ("HEAD", Some(Scope::READ)),
+            ("OPTIONS", Some(Scope::READ)),
+            ("POST", Some(Scope::WRITE)),
+            ("PUT", Some(Scope::WRITE)),
+            ("PATCH", Some(Scope::WRITE)),
+            ("DELETE", Some(Scope::DELETE)),
+            ("QUERY", None),
+            ("TRACE", None),
+            ("CONNECT", None),
+            ("get", None),
+            ("GETX", None),
+        ] {
+            let expected = scope.map_or(Requirement::NotPermitted, Requirement::from);
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            assert_eq!(requirement(&method, &[]), expected, "{method}");
+        }
+    }
+
+    #[test]
+    fn an_override_adds_what_its_method_needs() {
+        for name in [
+            "x-http-method-override",
+            "x-http-method",
+            "x-method-override",
+        ] {
+            for (value, expected) in [
+                ("DELETE", Requirement::from([Scope::WRITE, Scope::DELETE])),
+                (" delete ", Requirement::from([Scope::WRITE, Scope::DELETE])),
+                ("POST", Requirement::from(Scope::WRITE)),
+                ("FROB", Requirement::NotPermitted),
+                ("DELETE, GET", Requirement::NotPermitted),
+                ("", Requirement::NotPermitted),
+            ] {
+                assert_eq!(
+                    requirement(&Method::POST, &[(name, value)]),
+                    expected,
+                    "{value:?}"
+                );
+            }
+        }
+        assert_eq!(
+            requirement(
+                &Method::GET,
+                &[("x-http-method", "PUT"), ("x-method-override", "DELETE")]
+            ),
+            Requirement::from([Scope::READ, Scope::WRITE, Scope::DELETE])
+        );
+    }
+}
