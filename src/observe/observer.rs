@@ -1,0 +1,33 @@
+//! The seam for observers.
+
+use std::sync::Arc;
+
+use super::decision::Decision;
+
+/// Is told of every decision, before the inner service is called.
+///
+/// It is called on the request's way, so it must be quick and must not block. It sees neither keys
+/// nor digests. A closure `Fn(&Decision<'_>)` is an observer; `()` does nothing.
+pub trait Observer: Send + Sync + 'static {
+    /// Notes a decision.
+    fn decided(&self, decision: &Decision<'_>);
+}
+
+impl Observer for () {
+    fn decided(&self, _: &Decision<'_>) {}
+}
+
+impl<F> Observer for F
+where
+    F: Fn(&Decision<'_>) + Send + Sync + 'static,
+{
+    fn decided(&self, decision: &Decision<'_>) {
+        self(decision);
+    }
+}
+
+impl Observer for Arc<dyn Observer> {
+    fn decided(&self, decision: &Decision<'_>) {
+        (**self).decided(decision);
+    }
+}

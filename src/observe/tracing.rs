@@ -1,0 +1,65 @@
+//! Decisions as `tracing` events.
+
+use std::error::Error;
+
+use tracing::{Level, event};
+
+use super::decision::{Access, Decision};
+use super::observer::Observer;
+use crate::denial::{Denial, DenialKind};
+
+/// Writes one `tracing` event for every decision.
+///
+/// | level | decision | fields |
+/// | --- | --- | --- |
+/// | DEBUG | let through | `method`, `access`; of a key: `key_id`, `owner` |
+/// | INFO | refused | `method`, `reason`, and `key_id` where the key is known |
+/// | ERROR | refused because the store or the clock failed | also `cause` |
+///
+/// No event holds a key, a digest, or the target of the request, where clients put keys by
+/// mistake; a `TraceLayer` around this layer tells which request it was.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct TracingObserver;
+
+impl TracingObserver {
+    /// An observer that writes to the current `tracing` subscriber.
+    pub const fn new() -> Self {
+        Self
+    }
+}
+
+impl Observer for TracingObserver {
+    fn decided(&self, decision: &Decision<'_>) {
+        let method = decision.head().method();
+        match decision.outcome() {
+            Ok(Access::Key(identity)) => event!(
+                Level::DEBUG,
+                %method,
+                access = "key",
+                key_id = %identity.key_id(),
+                owner = identity.owner(),
+                "request authenticated"
+            ),
+            Ok(Access::Anonymous) => event!(Level::DEBUG, %method, access = "anonymous"),
+            Ok(Access::PublicPath) => event!(Level::DEBUG, %method, access = "public path"),
+            Ok(Access::Preflight) => event!(Level::DEBUG, %method, access = "preflight"),
+            Err(denial) => {
+                let key_id = denial.key_id().map(tracing::field::display);
+                if is_fault(denial) {
+                    let cause = denial.source().map(tracing::field::display);
+                    event!(Level::ERROR, %method, reason = %denial, key_id, cause, "request refused");
+                } else {
+                    event!(Level::INFO, %method, reason = %denial, key_id, "request refused");
+                }
+            }
+        }
+    }
+}
+
+fn is_fault(denial: &Denial) -> bool {
+    matches!(
+        denial.kind(),
+        DenialKind::StoreFailed | DenialKind::StorePanicked | DenialKind::ClockUnset
+    )
+}
