@@ -1,0 +1,114 @@
+//! What a request and its response carry once the request may pass.
+
+use http::header::{CACHE_CONTROL, HeaderMap, HeaderName, VARY};
+use http::{HeaderValue, Request, Response, header};
+
+use super::extract;
+use super::gate::{Gate, Opening, Pass};
+use crate::identity::Identity;
+
+/// Prepares a request for the inner service: the credential goes, the identity comes.
+///
+/// `lines` says which of the sources have lines of ours.
+#[inline]
+pub(super) fn prepare<B>(gate: &Gate, request: &mut Request<B>, lines: u8, pass: Pass) -> Mark {
+    if lines != 0 {
+        hide_credentials(gate, request.headers_mut(), lines);
+    }
+    match pass {
+        Pass::Key(identity) => {
+            request.extensions_mut().insert(identity);
+            Mark {
+                vary: Some(gate.sources.vary()),
+                private: true,
+            }
+        }
+        Pass::Open(opening) => {
+            // An identity that another layer left proves nothing here.
+            request.extensions_mut().remove::<Identity>();
+            let varies = matches!(opening, Opening::Anonymous);
+            Mark {
+                vary: varies.then(|| gate.sources.vary()),
+                private: false,
+            }
+        }
+    }
+}
+
+fn hide_credentials(gate: &Gate, headers: &mut HeaderMap, lines: u8) {
+    for (index, name) in gate.sources.names().iter().enumerate() {
+        if lines & (1 << index) == 0 {
+            continue;
+        }
+        if gate.keeps_credential {
+            mark_sensitive(headers, name);
+        } else {
+            remove_ours(headers, name);
+        }
+    }
+}
+
+fn mark_sensitive(headers: &mut HeaderMap, name: &HeaderName) {
+    for (other, value) in headers.iter_mut() {
+        if other == name {
+            value.set_sensitive(true);
+        }
+    }
+}
+
+/// Removes the lines of a source; those of `Authorization` that are someone else's stay.
+fn remove_ours(headers: &mut HeaderMap, name: &HeaderName) {
+    if headers.get_all(name).iter().nth(1).is_none() {
+        headers.remove(name);
+        return;
+    }
+    let others: Vec<HeaderValue> = headers
+        .get_all(name)
+        .iter()
+        .filter(|value| extract::token(name, value.as_bytes()).is_none())
+        .cloned()
+        .collect();
+    headers.remove(name);
+    for value in others {
+        headers.append(name, value);
+    }
+}
+
+/// What the response is to say of the request's authentication.
+#[derive(Debug)]
+pub(super) struct Mark {
+    /// The headers that the response depends on; `None` on paths where it depends on none.
+    vary: Option<HeaderValue>,
+    /// Whether the response is for one key's holder only.
+    private: bool,
+}
+
+impl Mark {
+    #[inline]
+    pub(super) fn apply<B>(self, response: &mut Response<B>) {
+        let headers = response.headers_mut();
+        if let Some(vary) = self.vary {
+            headers.append(VARY, vary);
+        }
+        if self.private {
+            set_default(headers, CACHE_CONTROL, "private");
+        }
+    }
+}
+
+/// Completes a responder's answer to a refusal.
+pub(super) fn complete_refusal<B>(gate: &Gate, response: &mut Response<B>) {
+    response.headers_mut().append(VARY, gate.sources.vary());
+    forbid_storing(response);
+}
+
+/// Keeps caches from storing an answer, unless its responder has said what they may do.
+pub(super) fn forbid_storing<B>(response: &mut Response<B>) {
+    set_default(response.headers_mut(), CACHE_CONTROL, "no-store");
+}
+
+fn set_default(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
+    if let header::Entry::Vacant(vacant) = headers.entry(name) {
+        vacant.insert(HeaderValue::from_static(value));
+    }
+}

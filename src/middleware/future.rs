@@ -1,0 +1,158 @@
+//! The future of a response.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use super::admit::Mark;
+use super::gate::Pass;
+use super::respond::Respond;
+use super::service::Shared;
+use crate::denial::Denial;
+use crate::identity::Identity;
+
+pin_project! {
+    /// The response of [`ApiKeyAuth`](super::service::ApiKeyAuth) and
+    /// [`ScopeGuard`](super::require_scope::ScopeGuard).
+    ///
+    /// Only a request that waits for the store costs an allocation here.
+    pub struct ResponseFuture<S, R, ReqBody>
+    where
+        S: Service<Request<ReqBody>>,
+    {
+        #[pin]
+        state: State<S, R, ReqBody>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<S, R, ReqBody>
+    where
+        S: Service<Request<ReqBody>>,
+    {
+        Waiting { waiting: Box<Waiting<S, R, ReqBody>> },
+        Passed { #[pin] inner: S::Future, mark: Option<Mark> },
+        Refused { response: Option<S::Response> },
+    }
+}
+
+/// A request that waits for the store, with the readied service that is to take it.
+pub(super) struct Waiting<S, R, ReqBody> {
+    pub(super) look_up: Pin<Box<dyn Future<Output = Result<Identity, Denial>> + Send>>,
+    pub(super) shared: Arc<Shared<R>>,
+    /// Taken when the look-up has ended.
+    pub(super) call: Option<(S, Request<ReqBody>)>,
+    pub(super) lines: u8,
+}
+
+impl<S, R, ReqBody> ResponseFuture<S, R, ReqBody>
+where
+    S: Service<Request<ReqBody>>,
+{
+    pub(super) fn waiting(waiting: Waiting<S, R, ReqBody>) -> Self {
+        Self {
+            state: State::Waiting {
+                waiting: Box::new(waiting),
+            },
+        }
+    }
+
+    pub(super) fn passed(inner: S::Future, mark: Option<Mark>) -> Self {
+        Self {
+            state: State::Passed { inner, mark },
+        }
+    }
+
+    pub(super) fn refused(response: S::Response) -> Self {
+        Self {
+            state: State::Refused {
+                response: Some(response),
+            },
+        }
+    }
+}
+
+impl<S, R, ReqBody, ResBody> Future for ResponseFuture<S, R, ReqBody>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    R: Respond<ResBody>,
+{
+    type Output = Result<Response<ResBody>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            let next = match state.as_mut().project() {
+                StateProjection::Passed { inner, mark } => {
+                    let mut response = ready!(inner.poll(context))?;
+                    if let Some(mark) = mark.take() {
+                        mark.apply(&mut response);
+                    }
+                    return Poll::Ready(Ok(response));
+                }
+                StateProjection::Refused { response } => {
+                    // A future that has ended may not be polled again; then it never ends.
+                    return response
+                        .take()
+                        .map_or(Poll::Pending, |response| Poll::Ready(Ok(response)));
+                }
+                StateProjection::Waiting { waiting } => {
+                    let result = ready!(waiting.look_up.as_mut().poll(context));
+                    let Some(call) = waiting.call.take() else {
+                        return Poll::Pending;
+                    };
+                    let (service, request) = call;
+                    resume(&waiting.shared, service, request, waiting.lines, result)
+                }
+            };
+            state.set(next);
+        }
+    }
+}
+
+/// Goes on with a request whose key was looked up.
+fn resume<S, R, ReqBody, ResBody>(
+    shared: &Shared<R>,
+    mut service: S,
+    request: Request<ReqBody>,
+    lines: u8,
+    result: Result<Identity, Denial>,
+) -> State<S, R, ReqBody>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    R: Respond<ResBody>,
+{
+    let head = shared.gate.head(&request);
+    match result.and_then(|identity| shared.gate.authorise(identity, &head)) {
+        Ok(identity) => {
+            let (request, mark) = shared.admit(request, lines, Pass::Key(identity));
+            State::Passed {
+                inner: service.call(request),
+                mark: Some(mark),
+            }
+        }
+        Err(denial) => State::Refused {
+            response: Some(shared.refuse(&request, denial)),
+        },
+    }
+}
+
+impl<S, R, ReqBody> fmt::Debug for ResponseFuture<S, R, ReqBody>
+where
+    S: Service<Request<ReqBody>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::Waiting { .. } => "waiting for the store",
+            State::Passed { .. } => "passed",
+            State::Refused { .. } => "refused",
+        };
+        f.debug_tuple("ResponseFuture").field(&state).finish()
+    }
+}

@@ -1,0 +1,168 @@
+//! The decision, without any service: who may pass, and on what grounds.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::header::{self, HeaderName};
+use http::{Method, Request};
+
+use super::challenge::Challenges;
+use super::extract::{self, Sent};
+use super::public_path::PublicPaths;
+use super::source::Sources;
+use crate::denial::{Denial, DenialKind};
+use crate::identity::Identity;
+use crate::key::digest::KeyDigest;
+use crate::observe::decision::{Access, Decision};
+use crate::observe::observer::Observer;
+use crate::policy::head::RequestHead;
+use crate::policy::method::MethodPolicy;
+use crate::policy::requirement::Requirement;
+use crate::policy::scope_policy::ScopePolicy;
+use crate::verify::verifier::Verifier;
+
+/// Everything that a layer was told, but the responder.
+#[derive(Clone)]
+pub(super) struct Gate {
+    pub(super) verifier: Verifier,
+    pub(super) sources: Arc<Sources>,
+    pub(super) policy: Arc<dyn ScopePolicy>,
+    pub(super) observer: Option<Arc<dyn Observer>>,
+    pub(super) challenges: Arc<Challenges>,
+    pub(super) public_paths: Arc<PublicPaths>,
+    pub(super) allows_anonymous: bool,
+    pub(super) allows_preflight: bool,
+    pub(super) keeps_credential: bool,
+}
+
+/// How far a request gets without its key being looked up.
+pub(super) enum Step {
+    /// It needs no key.
+    Open(Opening),
+    /// It is refused.
+    Refuse(Denial),
+    /// Its key is to be looked up by this digest.
+    LookUp(KeyDigest),
+}
+
+/// Why a request needs no key.
+#[derive(Clone, Copy)]
+pub(super) enum Opening {
+    Anonymous,
+    PublicPath,
+    Preflight,
+}
+
+/// Why a request passes.
+pub(super) enum Pass {
+    Key(Identity),
+    Open(Opening),
+}
+
+impl Gate {
+    pub(super) fn new(verifier: Verifier) -> Self {
+        Self {
+            verifier,
+            sources: Arc::default(),
+            policy: Arc::new(MethodPolicy::new()),
+            observer: None,
+            challenges: Arc::default(),
+            public_paths: Arc::default(),
+            allows_anonymous: false,
+            allows_preflight: false,
+            keeps_credential: false,
+        }
+    }
+
+    /// What policies, responders and observers see of a request.
+    pub(super) fn head<'a, B>(&'a self, request: &'a Request<B>) -> RequestHead<'a> {
+        let (method, uri) = (request.method(), request.uri());
+        RequestHead::new(method, uri, request.headers(), self.sources.names())
+    }
+
+    /// The first step, which needs no store; and which header lines are the layer's own.
+    #[inline]
+    pub(super) fn examine<B>(&self, request: &Request<B>) -> (Step, u8) {
+        let sent = extract::read(request.headers(), self.sources.names());
+        let lines = sent.lines;
+        if self.public_paths.contain(request.method(), request.uri()) {
+            return (Step::Open(Opening::PublicPath), lines);
+        }
+        if self.allows_preflight && is_preflight(request) {
+            return (Step::Open(Opening::Preflight), lines);
+        }
+        (self.judge_sent(&sent), lines)
+    }
+
+    fn judge_sent(&self, sent: &Sent<'_>) -> Step {
+        match sent.key {
+            Ok(Some(token)) => match self.verifier.digest(token) {
+                Ok(digest) => Step::LookUp(digest),
+                Err(_) if extract::is_folded(token) => refuse(DenialKind::Ambiguous),
+                Err(denial) => Step::Refuse(denial),
+            },
+            Ok(None) if self.allows_anonymous => Step::Open(Opening::Anonymous),
+            Ok(None) => refuse(DenialKind::Missing),
+            Err(kind) => refuse(kind),
+        }
+    }
+
+    /// Whether a verified key covers what the request needs.
+    #[inline]
+    pub(super) fn authorise(
+        &self,
+        identity: Identity,
+        head: &RequestHead<'_>,
+    ) -> Result<Identity, Denial> {
+        let denial = match self.policy.requirement(head) {
+            Requirement::Scopes(needed) if identity.scopes().contains_all(&needed) => {
+                return Ok(identity);
+            }
+            Requirement::Scopes(needed) => {
+                Denial::insufficient_scope(needed.difference(identity.scopes()))
+            }
+            Requirement::NotPermitted => Denial::new(DenialKind::NotPermitted),
+        };
+        Err(denial.of_key(identity.key_id()))
+    }
+
+    /// Tells the observer.
+    #[inline]
+    pub(super) fn report(&self, head: RequestHead<'_>, outcome: Result<&Pass, &Denial>) {
+        if let Some(observer) = &self.observer {
+            let outcome = outcome.map(|pass| match pass {
+                Pass::Key(identity) => Access::Key(identity),
+                Pass::Open(Opening::Anonymous) => Access::Anonymous,
+                Pass::Open(Opening::PublicPath) => Access::PublicPath,
+                Pass::Open(Opening::Preflight) => Access::Preflight,
+            });
+            observer.decided(&Decision::new(head, outcome));
+        }
+    }
+}
+
+fn refuse(kind: DenialKind) -> Step {
+    Step::Refuse(Denial::new(kind))
+}
+
+/// A CORS preflight: OPTIONS with both headers that a browser sends (Fetch standard, section 4.8).
+fn is_preflight<B>(request: &Request<B>) -> bool {
+    let has = |name: &HeaderName| request.headers().contains_key(name);
+    request.method() == Method::OPTIONS
+        && has(&header::ORIGIN)
+        && has(&header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate")
+            .field("verifier", &self.verifier)
+            .field("sources", &self.sources)
+            .field("challenges", &self.challenges)
+            .field("public_paths", &self.public_paths)
+            .field("allows_anonymous", &self.allows_anonymous)
+            .field("allows_preflight", &self.allows_preflight)
+            .field("keeps_credential", &self.keeps_credential)
+            .finish_non_exhaustive()
+    }
+}

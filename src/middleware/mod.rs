@@ -1,0 +1,32 @@
+//! The tower edge: the layer, what it can be told, and how it refuses.
+//!
+//! [`ApiKeyLayer`] authenticates every request of a server. [`RequireScope`] asks one route's
+//! requests for more. A [`Respond`] makes the answer to a refusal; [`DefaultResponder`] answers
+//! in JSON, and gRPC requests in gRPC.
+
+pub(crate) mod admit;
+pub(crate) mod challenge;
+pub(crate) mod config_error;
+pub(crate) mod extract;
+pub(crate) mod future;
+pub(crate) mod gate;
+pub(crate) mod grpc;
+pub(crate) mod json;
+pub(crate) mod layer;
+pub(crate) mod public_path;
+pub(crate) mod refusal;
+pub(crate) mod require_scope;
+pub(crate) mod respond;
+pub(crate) mod service;
+pub(crate) mod source;
+
+pub use config_error::{ConfigError, ConfigErrorKind};
+pub use future::ResponseFuture;
+pub use grpc::GrpcResponder;
+pub use json::DefaultResponder;
+pub use layer::ApiKeyLayer;
+pub use refusal::Refusal;
+pub use require_scope::{RequireScope, ScopeGuard};
+pub use respond::Respond;
+pub use service::ApiKeyAuth;
+pub use source::KeySource;

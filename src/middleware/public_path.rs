@@ -1,0 +1,64 @@
+//! Paths that need no key.
+
+use http::{Method, Uri};
+
+use super::config_error::{ConfigError, ConfigErrorKind};
+
+/// Paths that need no key, for one method or for all.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PublicPaths(Vec<PublicPath>);
+
+#[derive(Clone, Debug)]
+struct PublicPath {
+    /// `None` means every method.
+    method: Option<Method>,
+    path: Box<str>,
+}
+
+impl PublicPaths {
+    pub(super) fn add(&mut self, method: Option<Method>, path: &str) -> Result<(), ConfigError> {
+        if let Some(defect) = defect(path) {
+            let message = format!("expected a public path such as \"/health\", {defect}");
+            return Err(ConfigError::new(ConfigErrorKind::PublicPath, message));
+        }
+        self.0.push(PublicPath {
+            method,
+            path: path.into(),
+        });
+        Ok(())
+    }
+
+    /// Whether this request needs no key: octet for octet the same path, never a decoded or
+    /// normalised one, which a router behind the layer might read otherwise.
+    pub(super) fn contain(&self, method: &Method, uri: &Uri) -> bool {
+        self.0.iter().any(|public| {
+            public.method.as_ref().is_none_or(|only| only == method) && *public.path == *uri.path()
+        })
+    }
+}
+
+fn defect(path: &str) -> Option<&'static str> {
+    if !path.starts_with('/') {
+        return Some("found one that does not start with '/'");
+    }
+    // A nested router shows "/" to its layers for every place it is mounted at.
+    if path == "/" {
+        return Some("found \"/\", which stands for the whole of a nested router too");
+    }
+    if path
+        .split('/')
+        .skip(1)
+        .any(|segment| matches!(segment, "" | "." | ".."))
+    {
+        return Some("found one with an empty or dot segment");
+    }
+    if !path.bytes().all(|octet| octet.is_ascii_graphic()) {
+        return Some("found one with an octet other than printable ASCII");
+    }
+    if path.contains(['*', '{', '}', ':', '%', ';', '\\', '?', '#']) {
+        return Some(
+            "found one with a pattern, an escape, a parameter or a query: paths are exact",
+        );
+    }
+    None
+}

@@ -1,0 +1,37 @@
+//! The seam for answers to refusals.
+
+use http::Response;
+
+use super::refusal::Refusal;
+
+/// Makes the response to a refused request, with the inner service's type of body.
+///
+/// The layer adds to whatever this returns: the [`Denial`](crate::denial::Denial) in the response's
+/// extensions, `Vary`, and `Cache-Control: no-store` where none is set. A closure
+/// `Fn(&Refusal<'_>) -> Response<B>` is a responder:
+///
+/// ```
+/// use http::Response;
+/// use tower_api_key::middleware::{Refusal, Respond};
+///
+/// let responder = |refusal: &Refusal<'_>| {
+///     let mut response = Response::new(refusal.message().into_owned());
+///     *response.status_mut() = refusal.status();
+///     response
+/// };
+/// # fn check(_: impl Respond<String>) {}
+/// # check(responder);
+/// ```
+pub trait Respond<B> {
+    /// The response.
+    fn respond(&self, refusal: &Refusal<'_>) -> Response<B>;
+}
+
+impl<F, B> Respond<B> for F
+where
+    F: Fn(&Refusal<'_>) -> Response<B>,
+{
+    fn respond(&self, refusal: &Refusal<'_>) -> Response<B> {
+        self(refusal)
+    }
+}

@@ -1,0 +1,123 @@
+//! Which headers carry keys.
+
+use std::fmt;
+
+use http::HeaderValue;
+use http::header::{self, HeaderName};
+
+use super::config_error::{ConfigError, ConfigErrorKind};
+
+/// A header that carries a key.
+///
+/// Keys are read from headers only: never from the query, a cookie, the path, the body or a
+/// trailer, which end up in logs, histories and referrers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySource {
+    header: HeaderName,
+}
+
+impl KeySource {
+    /// `Authorization: Bearer <key>` (RFC 6750, section 2.1).
+    pub const BEARER: Self = Self {
+        header: header::AUTHORIZATION,
+    };
+    /// `X-API-Key: <key>`.
+    pub const X_API_KEY: Self = Self { header: X_API_KEY };
+
+    /// A header of that name, whose whole value is the key.
+    ///
+    /// [`AUTHORIZATION`](header::AUTHORIZATION) means [`BEARER`](Self::BEARER).
+    pub fn header(name: HeaderName) -> Self {
+        Self { header: name }
+    }
+
+    /// The name of the header.
+    pub fn header_name(&self) -> &HeaderName {
+        &self.header
+    }
+}
+
+/// The headers that a layer reads keys from.
+pub(crate) struct Sources {
+    names: Box<[HeaderName]>,
+    vary: HeaderValue,
+}
+
+impl Sources {
+    /// One bit of an octet stands for each.
+    pub(super) const MAX: usize = 8;
+
+    pub(super) fn new(sources: impl IntoIterator<Item = KeySource>) -> Result<Self, ConfigError> {
+        let refuse = |message: String| Err(ConfigError::new(ConfigErrorKind::Sources, message));
+        let mut names: Vec<HeaderName> = Vec::new();
+        for KeySource { header } in sources {
+            if RESERVED.contains(&header) {
+                return refuse(format!("expected a header for keys, found {header}"));
+            }
+            if names.contains(&header) {
+                return refuse(format!(
+                    "expected each key source once, found {header} twice"
+                ));
+            }
+            names.push(header);
+        }
+        if names.is_empty() || names.len() > Self::MAX {
+            let (max, found) = (Self::MAX, names.len());
+            return refuse(format!("expected 1 to {max} key sources, found {found}"));
+        }
+        let Ok(vary) = HeaderValue::try_from(
+            names
+                .iter()
+                .map(HeaderName::as_str)
+                .collect::<Vec<_>>()
+                .join(", "),
+        ) else {
+            return refuse("expected header names that fit into one Vary line".to_owned());
+        };
+        Ok(Self {
+            names: names.into(),
+            vary,
+        })
+    }
+
+    pub(super) fn names(&self) -> &[HeaderName] {
+        &self.names
+    }
+
+    /// The value of `Vary` (RFC 9110, section 12.5.5) that names them all.
+    pub(super) fn vary(&self) -> HeaderValue {
+        self.vary.clone()
+    }
+}
+
+/// `Authorization: Bearer` and `X-API-Key`.
+impl Default for Sources {
+    fn default() -> Self {
+        Self {
+            names: Box::new([header::AUTHORIZATION, X_API_KEY]),
+            // A static value: to clone it touches no counter.
+            vary: HeaderValue::from_static("X-API-Key, Authorization"),
+        }
+    }
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.names).finish()
+    }
+}
+
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// Headers that mean something else to servers, proxies or browsers.
+const RESERVED: [HeaderName; 9] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::COOKIE,
+    header::HOST,
+    header::ORIGIN,
+    header::PROXY_AUTHORIZATION,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
