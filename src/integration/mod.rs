@@ -1,0 +1,4 @@
+//! Frameworks.
+
+#[cfg(feature = "axum")]
+pub mod axum;
