@@ -83,3 +83,7 @@ pub use middleware::{ApiKeyLayer, RequireScope};
 pub use scope::{Scope, ScopeSet};
 pub use store::{KeyRegistry, KeyStore, MemoryStore};
 pub use verify::Verifier;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub mod readme {}

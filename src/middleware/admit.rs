@@ -1,9 +1,9 @@
 //! What a request and its response carry once the request may pass.
 
 use http::header::{CACHE_CONTROL, HeaderMap, HeaderName, VARY};
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response};
 
-use super::extract;
+use super::extract::{self, Lines};
 use super::gate::{Gate, Opening, Pass};
 use crate::identity::Identity;
 
@@ -11,8 +11,8 @@ use crate::identity::Identity;
 ///
 /// `lines` says which of the sources have lines of ours.
 #[inline]
-pub(super) fn prepare<B>(gate: &Gate, request: &mut Request<B>, lines: u8, pass: Pass) -> Mark {
-    if lines != 0 {
+pub(super) fn prepare<B>(gate: &Gate, request: &mut Request<B>, lines: Lines, pass: Pass) -> Mark {
+    if lines.ours != 0 {
         hide_credentials(gate, request.headers_mut(), lines);
     }
     match pass {
@@ -35,13 +35,16 @@ pub(super) fn prepare<B>(gate: &Gate, request: &mut Request<B>, lines: u8, pass:
     }
 }
 
-fn hide_credentials(gate: &Gate, headers: &mut HeaderMap, lines: u8) {
+fn hide_credentials(gate: &Gate, headers: &mut HeaderMap, lines: Lines) {
     for (index, name) in gate.sources.names().iter().enumerate() {
-        if lines & (1 << index) == 0 {
+        let bit = 1 << index;
+        if lines.ours & bit == 0 {
             continue;
         }
         if gate.keeps_credential {
             mark_sensitive(headers, name);
+        } else if lines.repeated & bit == 0 {
+            headers.remove(name);
         } else {
             remove_ours(headers, name);
         }
@@ -56,12 +59,8 @@ fn mark_sensitive(headers: &mut HeaderMap, name: &HeaderName) {
     }
 }
 
-/// Removes the lines of a source; those of `Authorization` that are someone else's stay.
+/// Removes a source's lines that are ours; those of `Authorization` that are someone else's stay.
 fn remove_ours(headers: &mut HeaderMap, name: &HeaderName) {
-    if headers.get_all(name).iter().nth(1).is_none() {
-        headers.remove(name);
-        return;
-    }
     let others: Vec<HeaderValue> = headers
         .get_all(name)
         .iter()
@@ -91,7 +90,7 @@ impl Mark {
             headers.append(VARY, vary);
         }
         if self.private {
-            set_default(headers, CACHE_CONTROL, "private");
+            set_default(headers, CACHE_CONTROL, PRIVATE);
         }
     }
 }
@@ -104,11 +103,15 @@ pub(super) fn complete_refusal<B>(gate: &Gate, response: &mut Response<B>) {
 
 /// Keeps caches from storing an answer, unless its responder has said what they may do.
 pub(super) fn forbid_storing<B>(response: &mut Response<B>) {
-    set_default(response.headers_mut(), CACHE_CONTROL, "no-store");
+    set_default(response.headers_mut(), CACHE_CONTROL, NO_STORE);
 }
 
-fn set_default(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
-    if let header::Entry::Vacant(vacant) = headers.entry(name) {
-        vacant.insert(HeaderValue::from_static(value));
+fn set_default(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+    // To compare the few names there are is quicker than to hash one that is not there.
+    if !headers.keys().any(|other| *other == name) {
+        headers.insert(name, value);
     }
 }
+
+const PRIVATE: HeaderValue = HeaderValue::from_static("private");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");

@@ -8,8 +8,16 @@ use crate::denial::DenialKind;
 pub(super) struct Sent<'a> {
     /// The key as it was sent, not yet parsed; `None` when none was sent.
     pub(super) key: Result<Option<&'a [u8]>, DenialKind>,
-    /// Which of the sources have lines of ours, a bit for each.
-    pub(super) lines: u8,
+    /// The header lines that carry what was sent.
+    pub(super) lines: Lines,
+}
+
+/// Which of the sources have lines of ours, a bit for each.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Lines {
+    pub(super) ours: u8,
+    /// Those with more than one line, of which some may be someone else's.
+    pub(super) repeated: u8,
 }
 
 /// Reads the one key that these headers may hold.
@@ -22,30 +30,40 @@ pub(super) struct Sent<'a> {
 pub(super) fn read<'a>(headers: &'a HeaderMap, sources: &[HeaderName]) -> Sent<'a> {
     let mut sent = Sent {
         key: Ok(None),
-        lines: 0,
+        lines: Lines::default(),
     };
-    for (index, name) in sources.iter().enumerate() {
-        let mut values = headers.get_all(name).iter();
-        let Some(value) = values.next() else { continue };
-        if values.next().is_some() {
-            sent.lines |= 1 << index;
+    let mut seen = 0_u8;
+    // One pass over the lines: quicker than to hash each source's name, up to some thirty headers.
+    for (name, value) in headers {
+        let Some(index) = sources.iter().position(|source| source == name) else {
+            continue;
+        };
+        let bit = 1 << index;
+        if seen & bit != 0 {
+            sent.lines.ours |= bit;
+            sent.lines.repeated |= bit;
             sent.key = Err(DenialKind::Ambiguous);
             continue;
         }
-        let Some(token) = token(name, value.as_bytes()) else {
-            continue;
-        };
-        sent.lines |= 1 << index;
-        if name != header::AUTHORIZATION && token.is_empty() {
-            continue;
+        seen |= bit;
+        if let Some(token) = token(name, value.as_bytes()) {
+            sent.lines.ours |= bit;
+            if !token.is_empty() || name == header::AUTHORIZATION {
+                sent.add(token);
+            }
         }
-        sent.key = match sent.key {
-            Ok(None) => Ok(Some(token)),
-            Ok(Some(other)) if other != token => Err(DenialKind::Conflicting),
-            first => first,
-        };
     }
     sent
+}
+
+impl<'a> Sent<'a> {
+    fn add(&mut self, token: &'a [u8]) {
+        match self.key {
+            Ok(None) => self.key = Ok(Some(token)),
+            Ok(Some(other)) if other != token => self.key = Err(DenialKind::Conflicting),
+            Ok(Some(_)) | Err(_) => {}
+        }
+    }
 }
 
 /// The token in one header value: what follows `Bearer`, or the whole value of another header;
@@ -59,11 +77,12 @@ pub(super) fn token<'a>(name: &HeaderName, value: &'a [u8]) -> Option<&'a [u8]> 
     if !scheme.eq_ignore_ascii_case(BEARER) {
         return None;
     }
-    match rest.first() {
-        // 1*SP (RFC 6750, section 2.1). A tab ends the scheme, but may not stand before the token.
-        Some(b' ') => Some(trim_start_spaces(rest)),
-        Some(b'\t') | None => Some(rest),
-        Some(_) => None,
+    match rest {
+        // 1*SP (RFC 6750, section 2.1).
+        [b' ', token @ ..] => Some(trim_start_spaces(token)),
+        // A tab ends the scheme, but may not stand before the token.
+        [b'\t', ..] | [] => Some(rest),
+        _ => None,
     }
 }
 

@@ -10,6 +10,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::admit::Mark;
+use super::extract::Lines;
 use super::gate::Pass;
 use super::respond::Respond;
 use super::service::Shared;
@@ -48,7 +49,7 @@ pub(super) struct Waiting<S, R, ReqBody> {
     pub(super) shared: Arc<Shared<R>>,
     /// Taken when the look-up has ended.
     pub(super) call: Option<(S, Request<ReqBody>)>,
-    pub(super) lines: u8,
+    pub(super) lines: Lines,
 }
 
 impl<S, R, ReqBody> ResponseFuture<S, R, ReqBody>
@@ -63,6 +64,7 @@ where
         }
     }
 
+    #[inline]
     pub(super) fn passed(inner: S::Future, mark: Option<Mark>) -> Self {
         Self {
             state: State::Passed { inner, mark },
@@ -90,11 +92,13 @@ where
         loop {
             let next = match state.as_mut().project() {
                 StateProjection::Passed { inner, mark } => {
-                    let mut response = ready!(inner.poll(context))?;
-                    if let Some(mark) = mark.take() {
-                        mark.apply(&mut response);
+                    let mut outcome = inner.poll(context);
+                    if let Poll::Ready(Ok(response)) = &mut outcome
+                        && let Some(mark) = mark.take()
+                    {
+                        mark.apply(response);
                     }
-                    return Poll::Ready(Ok(response));
+                    return outcome;
                 }
                 StateProjection::Refused { response } => {
                     // A future that has ended may not be polled again; then it never ends.
@@ -120,8 +124,8 @@ where
 fn resume<S, R, ReqBody, ResBody>(
     shared: &Shared<R>,
     mut service: S,
-    request: Request<ReqBody>,
-    lines: u8,
+    mut request: Request<ReqBody>,
+    lines: Lines,
     result: Result<Identity, Denial>,
 ) -> State<S, R, ReqBody>
 where
@@ -131,7 +135,7 @@ where
     let head = shared.gate.head(&request);
     match result.and_then(|identity| shared.gate.authorise(identity, &head)) {
         Ok(identity) => {
-            let (request, mark) = shared.admit(request, lines, Pass::Key(identity));
+            let mark = shared.admit(&mut request, lines, Pass::Key(identity));
             State::Passed {
                 inner: service.call(request),
                 mark: Some(mark),

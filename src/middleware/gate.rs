@@ -7,7 +7,7 @@ use http::header::{self, HeaderName};
 use http::{Method, Request};
 
 use super::challenge::Challenges;
-use super::extract::{self, Sent};
+use super::extract::{self, Lines, Sent};
 use super::public_path::PublicPaths;
 use super::source::Sources;
 use crate::denial::{Denial, DenialKind};
@@ -82,7 +82,7 @@ impl Gate {
 
     /// The first step, which needs no store; and which header lines are the layer's own.
     #[inline]
-    pub(super) fn examine<B>(&self, request: &Request<B>) -> (Step, u8) {
+    pub(super) fn examine<B>(&self, request: &Request<B>) -> (Step, Lines) {
         let sent = extract::read(request.headers(), self.sources.names());
         let lines = sent.lines;
         if self.public_paths.contain(request.method(), request.uri()) {

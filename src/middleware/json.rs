@@ -54,9 +54,9 @@ impl<B: From<Bytes>> Respond<B> for DefaultResponder {
 fn headers(refusal: &Refusal<'_>) -> HeaderMap {
     // Room for these and what the layer adds.
     let mut headers = HeaderMap::with_capacity(6);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CONTENT_TYPE, JSON);
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     if let Some(challenge) = refusal.challenge() {
         headers.insert(WWW_AUTHENTICATE, challenge);
     }
@@ -90,3 +90,7 @@ fn serialized(refusal: &Refusal<'_>) -> Vec<u8> {
     // OK because two strings always serialize.
     serde_json::to_vec(&body).unwrap_or_default()
 }
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");

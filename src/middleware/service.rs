@@ -9,6 +9,7 @@ use http::{Request, Response};
 use tower_service::Service;
 
 use super::admit::{self, Mark};
+use super::extract::Lines;
 use super::future::{ResponseFuture, Waiting};
 use super::gate::{Gate, Pass, Step};
 use super::json::DefaultResponder;
@@ -56,7 +57,7 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let gate = &self.shared.gate;
         let (step, lines) = gate.examine(&request);
         let pass = match step {
@@ -71,7 +72,7 @@ where
         };
         match pass {
             Ok(pass) => {
-                let (request, mark) = self.shared.admit(request, lines, pass);
+                let mark = self.shared.admit(&mut request, lines, pass);
                 ResponseFuture::passed(self.inner.call(request), Some(mark))
             }
             Err(denial) => {
@@ -88,7 +89,7 @@ impl<S: Clone, R> ApiKeyAuth<S, R> {
         &mut self,
         digest: KeyDigest,
         request: Request<ReqBody>,
-        lines: u8,
+        lines: Lines,
     ) -> ResponseFuture<S, R, ReqBody>
     where
         S: Service<Request<ReqBody>>,
@@ -115,15 +116,9 @@ impl<S: Clone, R> ApiKeyAuth<S, R> {
 
 impl<R> Shared<R> {
     #[inline]
-    pub(super) fn admit<B>(
-        &self,
-        mut request: Request<B>,
-        lines: u8,
-        pass: Pass,
-    ) -> (Request<B>, Mark) {
-        self.gate.report(self.gate.head(&request), Ok(&pass));
-        let mark = admit::prepare(&self.gate, &mut request, lines, pass);
-        (request, mark)
+    pub(super) fn admit<B>(&self, request: &mut Request<B>, lines: Lines, pass: Pass) -> Mark {
+        self.gate.report(self.gate.head(request), Ok(&pass));
+        admit::prepare(&self.gate, request, lines, pass)
     }
 
     pub(super) fn refuse<ReqBody, ResBody>(

@@ -59,6 +59,11 @@ impl<'a> RequestHead<'a> {
             .filter(move |(name, value)| head.shows(name, value))
     }
 
+    /// Whether a header is there whose name passes this test; quicker than to look at every line.
+    pub(crate) fn any_name(&self, test: impl FnMut(&HeaderName) -> bool) -> bool {
+        self.headers.keys().any(test)
+    }
+
     fn shows(&self, name: &HeaderName, value: &HeaderValue) -> bool {
         !value.is_sensitive() && !self.hidden.contains(name)
     }

@@ -62,20 +62,31 @@ impl MethodPolicy {
             _ => Requirement::NotPermitted,
         }
     }
+
+    fn of_overrides(&self, head: &RequestHead<'_>) -> Requirement {
+        let overrides = head.headers().filter(|(name, _)| is_override(name));
+        let requirements = overrides.map(|(_, value)| {
+            let named = value.as_bytes().trim_ascii().to_ascii_uppercase();
+            match Method::from_bytes(&named) {
+                Ok(method) => self.of(&method),
+                Err(_) => Requirement::NotPermitted,
+            }
+        });
+        // With no value left, the only lines were hidden: such a request is not understood.
+        requirements
+            .reduce(Requirement::and)
+            .unwrap_or(Requirement::NotPermitted)
+    }
 }
 
 impl ScopePolicy for MethodPolicy {
     fn requirement(&self, head: &RequestHead<'_>) -> Requirement {
-        head.headers().filter(|(name, _)| is_override(name)).fold(
-            self.of(head.method()),
-            |requirement, (_, value)| {
-                let named = value.as_bytes().trim_ascii().to_ascii_uppercase();
-                match Method::from_bytes(&named) {
-                    Ok(method) => requirement.and(self.of(&method)),
-                    Err(_) => Requirement::NotPermitted,
-                }
-            },
-        )
+        let requirement = self.of(head.method());
+        if head.any_name(is_override) {
+            requirement.and(self.of_overrides(head))
+        } else {
+            requirement
+        }
     }
 }
 

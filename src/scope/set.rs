@@ -136,7 +136,16 @@ impl<const N: usize> From<[Scope; N]> for ScopeSet {
 
 impl From<Scope> for ScopeSet {
     fn from(scope: Scope) -> Self {
-        Self::from([scope])
+        match common_bit(&scope) {
+            Some(common) => Self {
+                common,
+                others: Box::default(),
+            },
+            None => Self {
+                common: 0,
+                others: Box::new([scope]),
+            },
+        }
     }
 }
 
