@@ -60,6 +60,7 @@
 //! - With `panic = "abort"`, a store that panics ends the process; nobody is let in by it.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(all(doctest, feature = "axum"), doc = include_str!("../README.md"))]
 
 pub mod clock;
 pub mod denial;
@@ -83,7 +84,3 @@ pub use middleware::{ApiKeyLayer, RequireScope};
 pub use scope::{Scope, ScopeSet};
 pub use store::{KeyRegistry, KeyStore, MemoryStore};
 pub use verify::Verifier;
-
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-pub mod readme {}

@@ -42,7 +42,13 @@ impl KeyFormat {
     pub fn read_env(&self, variable: &str) -> Result<ApiKey, EnvKeyError> {
         self.read_value(env::var_os(variable))
             .map_err(|kind| EnvKeyError {
-                variable: variable.to_owned(),
+                // What is too long for a name may be a key, given in its place by mistake.
+                variable: if variable.len() > MAX_SHOWN {
+                    "…"
+                } else {
+                    variable
+                }
+                .to_owned(),
                 kind,
             })
     }
@@ -62,6 +68,9 @@ impl KeyFormat {
     }
 }
 
+/// The longest name that an error shows; every key is longer.
+const MAX_SHOWN: usize = KeyFormat::DIGITS;
+
 /// No key could be read from an environment variable; the value is not part of the error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnvKeyError {
@@ -70,7 +79,7 @@ pub struct EnvKeyError {
 }
 
 impl EnvKeyError {
-    /// The name of the variable.
+    /// The name of the variable; "…" for one of more than 64 octets, which may be a key.
     pub fn variable(&self) -> &str {
         &self.variable
     }

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use super::token::ApiKey;
+use super::token::{self, ApiKey};
 
 /// The shape of a key: a prefix, then 64 lower-case hexadecimal digits.
 ///
@@ -30,7 +30,7 @@ impl KeyFormat {
     /// The longest prefix, in octets.
     pub const MAX_PREFIX_LEN: usize = 16;
     /// How many hexadecimal digits follow the prefix.
-    pub const DIGITS: usize = 64;
+    pub const DIGITS: usize = token::DIGITS;
 
     /// How many of the last digits are the checksum, where there is one.
     pub(super) const CHECKSUM_DIGITS: usize = 8;
@@ -53,9 +53,15 @@ impl KeyFormat {
                 .iter()
                 .all(|octet| matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'_'));
         if !accepted {
-            return Err(InvalidKeyFormat {
-                prefix: prefix.chars().take(32).collect(),
-            });
+            // What is too long for a prefix may be a key, given in its place by mistake.
+            let shown = octets.len() <= Self::MAX_PREFIX_LEN;
+            let len = octets.len();
+            let found = if shown {
+                format!("{prefix:?}")
+            } else {
+                format!("{len} octets")
+            };
+            return Err(InvalidKeyFormat { found });
         }
         Ok(Self::from_octets(octets))
     }
@@ -195,7 +201,7 @@ fn are_lower_hex(octets: &[u8]) -> bool {
 /// Why a prefix cannot start a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidKeyFormat {
-    prefix: String,
+    found: String,
 }
 
 impl fmt::Display for InvalidKeyFormat {
@@ -203,9 +209,9 @@ impl fmt::Display for InvalidKeyFormat {
         write!(
             f,
             "expected a key prefix of 1 to {} octets of a-z, 0-9 and _ that starts with a letter, \
-             found {:?}",
+             found {}",
             KeyFormat::MAX_PREFIX_LEN,
-            self.prefix
+            self.found
         )
     }
 }

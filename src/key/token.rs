@@ -7,8 +7,6 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::format::KeyFormat;
-
 /// The plaintext of a key: whoever has it can use the key.
 ///
 /// It is zeroized when it is dropped, and there is one way to read it,
@@ -49,17 +47,20 @@ impl ApiKey {
 
     /// The part of the key that may be shown, to tell it from others.
     pub fn prefix(&self) -> KeyPrefix {
-        let digits = &self.0.as_bytes()[self.0.len() - KeyFormat::DIGITS..];
+        let digits = &self.0.as_bytes()[self.0.len() - DIGITS..];
         let mut shown = [0; KeyPrefix::LEN];
         shown.copy_from_slice(&digits[..KeyPrefix::LEN]);
         KeyPrefix(shown)
     }
 
-    /// Takes a text that [`KeyFormat::check`] has accepted.
+    /// Takes a text that a [`KeyFormat`](super::format::KeyFormat) has accepted.
     pub(super) fn from_checked(text: &str) -> Self {
         Self(Zeroizing::new(text.into()))
     }
 }
+
+/// How many hexadecimal digits a key ends with.
+pub(super) const DIGITS: usize = 64;
 
 impl fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

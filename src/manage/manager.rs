@@ -87,15 +87,7 @@ impl<S: KeyRegistry> KeyManager<S> {
     /// - the operating system's random source or the store fails.
     pub async fn issue(&self, new: NewKey) -> Result<IssuedKey, ManageError> {
         let now = self.clock.now();
-        let expires_at = match new.lifetime {
-            Lifetime::Unlimited => None,
-            Lifetime::Until(end) => Some(end),
-            Lifetime::For(lifetime) => Some(later(now, lifetime).ok_or_else(|| {
-                invalid(format!(
-                    "expected a lifetime that ends before the year 10000, found {lifetime:?}"
-                ))
-            })?),
-        };
+        let expires_at = end_of(new.lifetime, now)?;
         self.issue_until(new, expires_at, now).await
     }
 
@@ -140,11 +132,7 @@ impl<S: KeyRegistry> KeyManager<S> {
                 "expected no scope that the key that makes a key lacks",
             ));
         }
-        let asked = match new.lifetime {
-            Lifetime::Unlimited => maker_end,
-            Lifetime::Until(end) => Some(end),
-            Lifetime::For(lifetime) => Some(later(now, lifetime).unwrap_or(Timestamp::MAX)),
-        };
+        let asked = end_of(new.lifetime, now)?.or(maker_end);
         if let (Some(asked), Some(maker_end)) = (asked, maker_end)
             && asked > maker_end
         {
@@ -166,7 +154,7 @@ impl<S: KeyRegistry> KeyManager<S> {
         Ok(self.store.get(id).await?)
     }
 
-    /// One page of an owner's keys, oldest first.
+    /// One page of an owner's keys, in the order of their ids: oldest first, to the millisecond.
     ///
     /// # Errors
     ///
@@ -322,6 +310,19 @@ impl<S: fmt::Debug> fmt::Debug for KeyManager<S> {
             .field("format", &self.format)
             .field("hasher", &self.hasher)
             .finish_non_exhaustive()
+    }
+}
+
+fn end_of(lifetime: Lifetime, now: Timestamp) -> Result<Option<Timestamp>, ManageError> {
+    match lifetime {
+        Lifetime::Unlimited => Ok(None),
+        Lifetime::Until(end) => Ok(Some(end)),
+        Lifetime::For(lifetime) => match later(now, lifetime) {
+            Some(end) => Ok(Some(end)),
+            None => Err(invalid(format!(
+                "expected a lifetime that ends before the year 10000, found {lifetime:?}"
+            ))),
+        },
     }
 }
 

@@ -13,7 +13,7 @@ use super::admit::Mark;
 use super::extract::Lines;
 use super::gate::Pass;
 use super::respond::Respond;
-use super::service::Shared;
+use super::shared::Shared;
 use crate::denial::Denial;
 use crate::identity::Identity;
 

@@ -17,6 +17,7 @@ use crate::observe::decision::{Access, Decision};
 use crate::observe::observer::Observer;
 use crate::policy::head::RequestHead;
 use crate::policy::method::MethodPolicy;
+use crate::policy::method_override::is_override;
 use crate::policy::requirement::Requirement;
 use crate::policy::scope_policy::ScopePolicy;
 use crate::verify::verifier::Verifier;
@@ -85,7 +86,7 @@ impl Gate {
     pub(super) fn examine<B>(&self, request: &Request<B>) -> (Step, Lines) {
         let sent = extract::read(request.headers(), self.sources.names());
         let lines = sent.lines;
-        if self.public_paths.contain(request.method(), request.uri()) {
+        if self.public_paths.contain(request) {
             return (Step::Open(Opening::PublicPath), lines);
         }
         if self.allows_preflight && is_preflight(request) {
@@ -145,10 +146,12 @@ fn refuse(kind: DenialKind) -> Step {
     Step::Refuse(Denial::new(kind))
 }
 
-/// A CORS preflight: OPTIONS with both headers that a browser sends (Fetch standard, section 4.8).
+/// A CORS preflight: OPTIONS with both headers that a browser sends (Fetch standard, section 4.8),
+/// and none by which it could become another method.
 fn is_preflight<B>(request: &Request<B>) -> bool {
     let has = |name: &HeaderName| request.headers().contains_key(name);
-    request.method() == Method::OPTIONS
+    *request.method() == Method::OPTIONS
+        && !request.headers().keys().any(is_override)
         && has(&header::ORIGIN)
         && has(&header::ACCESS_CONTROL_REQUEST_METHOD)
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::header::{
     CACHE_CONTROL, CONTENT_TYPE, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderValue, Method, Response, StatusCode};
 use serde::Serialize;
 
 use super::grpc;
@@ -27,7 +27,7 @@ use super::respond::Respond;
 /// | `WWW-Authenticate: Bearer realm="…"` | 400, 401 and 403 |
 /// | `Retry-After` | 503 |
 ///
-/// Nothing of the request is repeated in the response.
+/// Nothing of the request is repeated in the response. The answer to HEAD has no content.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct DefaultResponder;
@@ -44,7 +44,13 @@ impl<B: From<Bytes>> Respond<B> for DefaultResponder {
         if let Some(content_type) = grpc::answer_type(refusal) {
             return grpc::response(refusal, content_type, B::from(Bytes::new()));
         }
-        let mut response = Response::new(B::from(body(refusal)));
+        // The answer to HEAD has no content (RFC 9110, section 9.3.2); not every server cuts it.
+        let content = if refusal.head().method() == Method::HEAD {
+            Bytes::new()
+        } else {
+            body(refusal)
+        };
+        let mut response = Response::new(B::from(content));
         *response.status_mut() = refusal.status();
         *response.headers_mut() = headers(refusal);
         response

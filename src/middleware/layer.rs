@@ -10,7 +10,8 @@ use super::challenge::Challenges;
 use super::config_error::{ConfigError, ConfigErrorKind};
 use super::gate::Gate;
 use super::json::DefaultResponder;
-use super::service::{ApiKeyAuth, Shared};
+use super::service::ApiKeyAuth;
+use super::shared::Shared;
 use super::source::{KeySource, Sources};
 use crate::clock::Clock;
 use crate::key::format::KeyFormat;
@@ -287,7 +288,8 @@ impl<R> ApiKeyLayer<R> {
 
     /// Lets requests with this method for this path pass, without looking at their key.
     ///
-    /// As [`with_public_path`](Self::with_public_path), for one method.
+    /// As [`with_public_path`](Self::with_public_path), for one method: GET leaves HEAD out. A request
+    /// with a header that may replace its method, such as `X-HTTP-Method-Override`, does not pass.
     ///
     /// ```
     /// # use tower_api_key::{ApiKeyLayer, MemoryStore};

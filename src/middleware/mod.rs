@@ -14,10 +14,12 @@ pub(crate) mod grpc;
 pub(crate) mod json;
 pub(crate) mod layer;
 pub(crate) mod public_path;
+pub(crate) mod ready;
 pub(crate) mod refusal;
 pub(crate) mod require_scope;
 pub(crate) mod respond;
 pub(crate) mod service;
+pub(crate) mod shared;
 pub(crate) mod source;
 
 pub use config_error::{ConfigError, ConfigErrorKind};

@@ -1,8 +1,9 @@
 //! Paths that need no key.
 
-use http::{Method, Uri};
+use http::{Method, Request};
 
 use super::config_error::{ConfigError, ConfigErrorKind};
+use crate::policy::method_override::is_override;
 
 /// Paths that need no key, for one method or for all.
 #[derive(Clone, Debug, Default)]
@@ -30,9 +31,15 @@ impl PublicPaths {
 
     /// Whether this request needs no key: octet for octet the same path, never a decoded or
     /// normalised one, which a router behind the layer might read otherwise.
-    pub(super) fn contain(&self, method: &Method, uri: &Uri) -> bool {
+    ///
+    /// A path that is public for one method only is not public for a request whose method a header
+    /// may replace.
+    pub(super) fn contain<B>(&self, request: &Request<B>) -> bool {
         self.0.iter().any(|public| {
-            public.method.as_ref().is_none_or(|only| only == method) && *public.path == *uri.path()
+            *public.path == *request.uri().path()
+                && public.method.as_ref().is_none_or(|only| {
+                    only == request.method() && !request.headers().keys().any(is_override)
+                })
         })
     }
 }

@@ -13,6 +13,7 @@ use super::challenge::Challenges;
 use super::config_error::ConfigError;
 use super::future::ResponseFuture;
 use super::json::DefaultResponder;
+use super::ready;
 use super::refusal::Refusal;
 use super::respond::Respond;
 use super::source::Sources;
@@ -159,7 +160,7 @@ pub struct ScopeGuard<S, R = DefaultResponder> {
 
 impl<S, R, ReqBody, ResBody> Service<Request<ReqBody>> for ScopeGuard<S, R>
 where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
     R: Respond<ResBody>,
 {
     type Response = Response<ResBody>;
@@ -176,6 +177,7 @@ where
             Err(denial) => {
                 let (method, uri) = (request.method(), request.uri());
                 let response = self.required.refuse(method, uri, request.headers(), denial);
+                drop(ready::take(&mut self.inner));
                 ResponseFuture::refused(response)
             }
         }

@@ -7,7 +7,8 @@ use super::refusal::Refusal;
 /// Makes the response to a refused request, with the inner service's type of body.
 ///
 /// The layer adds to whatever this returns: the [`Denial`](crate::denial::Denial) in the response's
-/// extensions, `Vary`, and `Cache-Control: no-store` where none is set. A closure
+/// extensions, `Vary`, and `Cache-Control: no-store` where none is set. The answer to a HEAD request
+/// must have no content: not every server cuts it. A closure
 /// `Fn(&Refusal<'_>) -> Response<B>` is a responder:
 ///
 /// ```

@@ -1,21 +1,19 @@
 //! The service.
 
 use std::fmt;
-use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use tower_service::Service;
 
-use super::admit::{self, Mark};
 use super::extract::Lines;
 use super::future::{ResponseFuture, Waiting};
-use super::gate::{Gate, Pass, Step};
+use super::gate::{Pass, Step};
 use super::json::DefaultResponder;
-use super::refusal::Refusal;
+use super::ready;
 use super::respond::Respond;
-use crate::denial::Denial;
+use super::shared::Shared;
 use crate::key::digest::KeyDigest;
 
 /// Authenticates every request before the inner service sees it; made by
@@ -23,13 +21,6 @@ use crate::key::digest::KeyDigest;
 pub struct ApiKeyAuth<S, R = DefaultResponder> {
     inner: S,
     shared: Arc<Shared<R>>,
-}
-
-/// What all clones of a service have in common.
-#[derive(Debug)]
-pub(super) struct Shared<R> {
-    pub(super) gate: Gate,
-    pub(super) responder: R,
 }
 
 impl<S, R> ApiKeyAuth<S, R> {
@@ -77,7 +68,7 @@ where
             }
             Err(denial) => {
                 let response = self.shared.refuse(&request, denial);
-                drop(self.take_ready());
+                drop(ready::take(&mut self.inner));
                 ResponseFuture::refused(response)
             }
         }
@@ -98,44 +89,9 @@ impl<S: Clone, R> ApiKeyAuth<S, R> {
         ResponseFuture::waiting(Waiting {
             look_up: Box::pin(async move { verifier.look_up(digest).await }),
             shared: self.shared.clone(),
-            call: Some((self.take_ready(), request)),
+            call: Some((ready::take(&mut self.inner), request)),
             lines,
         })
-    }
-
-    /// Takes the service that was polled ready, and leaves a clone that was not.
-    ///
-    /// A service may reserve room when it is ready, as a concurrency limit does. Whoever was polled
-    /// ready must be the one that is called; and when none will be called, dropping it gives the
-    /// room back, which a refused client could otherwise hold for as long as it stays connected.
-    fn take_ready(&mut self) -> S {
-        let unready = self.inner.clone();
-        mem::replace(&mut self.inner, unready)
-    }
-}
-
-impl<R> Shared<R> {
-    #[inline]
-    pub(super) fn admit<B>(&self, request: &mut Request<B>, lines: Lines, pass: Pass) -> Mark {
-        self.gate.report(self.gate.head(request), Ok(&pass));
-        admit::prepare(&self.gate, request, lines, pass)
-    }
-
-    pub(super) fn refuse<ReqBody, ResBody>(
-        &self,
-        request: &Request<ReqBody>,
-        denial: Denial,
-    ) -> Response<ResBody>
-    where
-        R: Respond<ResBody>,
-    {
-        let head = self.gate.head(request);
-        self.gate.report(head, Err(&denial));
-        let refusal = Refusal::new(&denial, head, &self.gate.challenges);
-        let mut response = self.responder.respond(&refusal);
-        admit::complete_refusal(&self.gate, &mut response);
-        response.extensions_mut().insert(denial);
-        response
     }
 }
 

@@ -6,6 +6,7 @@ use http::HeaderValue;
 use http::header::{self, HeaderName};
 
 use super::config_error::{ConfigError, ConfigErrorKind};
+use crate::policy::method_override::is_override;
 
 /// A header that carries a key.
 ///
@@ -51,7 +52,7 @@ impl Sources {
         let refuse = |message: String| Err(ConfigError::new(ConfigErrorKind::Sources, message));
         let mut names: Vec<HeaderName> = Vec::new();
         for KeySource { header } in sources {
-            if RESERVED.contains(&header) {
+            if RESERVED.contains(&header) || is_override(&header) {
                 return refuse(format!("expected a header for keys, found {header}"));
             }
             if names.contains(&header) {
@@ -110,14 +111,19 @@ impl fmt::Debug for Sources {
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// Headers that mean something else to servers, proxies or browsers.
-const RESERVED: [HeaderName; 9] = [
+const RESERVED: [HeaderName; 14] = [
+    header::ACCESS_CONTROL_REQUEST_METHOD,
     header::CONNECTION,
     header::CONTENT_LENGTH,
     header::CONTENT_TYPE,
     header::COOKIE,
+    header::EXPECT,
     header::HOST,
     header::ORIGIN,
     header::PROXY_AUTHORIZATION,
+    header::REFERER,
+    header::TE,
+    header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
 ];

@@ -41,9 +41,15 @@ impl Observer for TracingObserver {
                 owner = identity.owner(),
                 "request authenticated"
             ),
-            Ok(Access::Anonymous) => event!(Level::DEBUG, %method, access = "anonymous"),
-            Ok(Access::PublicPath) => event!(Level::DEBUG, %method, access = "public path"),
-            Ok(Access::Preflight) => event!(Level::DEBUG, %method, access = "preflight"),
+            Ok(Access::Anonymous) => {
+                event!(Level::DEBUG, %method, access = "anonymous", "request let through");
+            }
+            Ok(Access::PublicPath) => {
+                event!(Level::DEBUG, %method, access = "public path", "request let through");
+            }
+            Ok(Access::Preflight) => {
+                event!(Level::DEBUG, %method, access = "preflight", "request let through");
+            }
             Err(denial) => {
                 let key_id = denial.key_id().map(tracing::field::display);
                 if is_fault(denial) {

@@ -53,10 +53,16 @@ impl<'a> RequestHead<'a> {
 
     /// Every header line that is not hidden, in no particular order of names.
     pub fn headers(&self) -> impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)> {
+        self.lines()
+            .filter_map(|(name, value)| Some((name, value?)))
+    }
+
+    /// Every header line, without the values that are hidden.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (&'a HeaderName, Option<&'a HeaderValue>)> {
         let head = *self;
         self.headers
             .iter()
-            .filter(move |(name, value)| head.shows(name, value))
+            .map(move |(name, value)| (name, head.shows(name, value).then_some(value)))
     }
 
     /// Whether a header is there whose name passes this test; quicker than to look at every line.

@@ -1,9 +1,10 @@
 //! The default policy, which goes by the method.
 
 use http::Method;
-use http::header::HeaderName;
+use http::header::HeaderValue;
 
 use super::head::RequestHead;
+use super::method_override::is_override;
 use super::requirement::Requirement;
 use super::scope_policy::ScopePolicy;
 use crate::scope::name::Scope;
@@ -64,15 +65,16 @@ impl MethodPolicy {
     }
 
     fn of_overrides(&self, head: &RequestHead<'_>) -> Requirement {
-        let overrides = head.headers().filter(|(name, _)| is_override(name));
+        let overrides = head.lines().filter(|(name, _)| is_override(name));
         let requirements = overrides.map(|(_, value)| {
-            let named = value.as_bytes().trim_ascii().to_ascii_uppercase();
+            // A hidden value cannot be understood, so neither can the request.
+            let value = value.map(HeaderValue::as_bytes).unwrap_or_default();
+            let named = value.trim_ascii().to_ascii_uppercase();
             match Method::from_bytes(&named) {
                 Ok(method) => self.of(&method),
                 Err(_) => Requirement::NotPermitted,
             }
         });
-        // With no value left, the only lines were hidden: such a request is not understood.
         requirements
             .reduce(Requirement::and)
             .unwrap_or(Requirement::NotPermitted)
@@ -90,20 +92,9 @@ impl ScopePolicy for MethodPolicy {
     }
 }
 
-fn is_override(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    // The length first: it tells most headers apart without reading them.
-    match name.len() {
-        22 => name == "x-http-method-override",
-        13 => name == "x-http-method",
-        17 => name == "x-method-override",
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, HeaderValue, Uri};
+    use http::{HeaderMap, HeaderName, Uri};
 
     use super::*;
 

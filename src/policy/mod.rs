@@ -20,6 +20,7 @@
 
 pub(crate) mod head;
 pub(crate) mod method;
+pub(crate) mod method_override;
 pub(crate) mod requirement;
 pub(crate) mod scope_policy;
 

@@ -134,7 +134,7 @@ impl KeyRecord {
         &self.versions
     }
 
-    /// The version with this digest; compares every version in constant time.
+    /// The version with this digest; each comparison takes constant time.
     pub fn secret_version(&self, digest: &KeyDigest) -> Option<&SecretVersion> {
         self.versions
             .iter()

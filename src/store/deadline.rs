@@ -22,6 +22,11 @@ use crate::record::key::KeyRecord;
 /// The call that takes too long is dropped. A change may then have been made or not: look before
 /// you repeat it. An answer that needs no wait passes without a timer.
 ///
+/// # Panics
+///
+/// A wait outside of a tokio runtime with its timer enabled panics; in the layer, that refuses the
+/// request with 503.
+///
 /// ```
 /// use std::time::Duration;
 /// use tower_api_key::store::{DeadlineStore, MemoryStore};

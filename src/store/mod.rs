@@ -1,7 +1,7 @@
 //! Where keys are kept.
 //!
 //! [`KeyStore`] is the read side, all that the middleware sees. [`KeyRegistry`] adds the write
-//! side, for whoever issues and changes keys. [`MemoryStore`] is both. [`DeadlineStore`] (feature
+//! side, for whoever issues and changes keys. [`MemoryStore`] is both. `DeadlineStore` (feature
 //! `tokio`) bounds every wait for another store.
 //!
 //! # A store of your own

@@ -7,8 +7,9 @@ use crate::record::key::KeyRecord;
 
 /// Which part of a list is wanted.
 ///
-/// Lists are ordered by [`KeyId`], which is the order of creation for keys that the manager issued.
-/// A page starts after a key, so keys that come or go meanwhile neither repeat nor hide others.
+/// Lists are ordered by [`KeyId`]: for keys that the manager issued, the order of creation to the
+/// millisecond. A page starts after a key, so keys that come or go meanwhile neither repeat nor
+/// hide others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageRequest {
     after: Option<KeyId>,

@@ -20,6 +20,10 @@ use crate::store::key_store::KeyStore;
 /// The layer has one inside. On its own it serves whatever is not HTTP: messages of a WebSocket,
 /// a queue, a line protocol. Clones share one store and are cheap.
 ///
+/// It remembers the latest end of a key or secret that it has enforced, and enforces ends up to
+/// that one for as long as it lives, whatever the clock says later: a clock that steps back revives
+/// no key.
+///
 /// ```
 /// use tower_api_key::{KeyManager, MemoryStore, NewKey};
 /// use tower_api_key::denial::DenialKind;
