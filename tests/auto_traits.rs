@@ -1,0 +1,162 @@
+//! What users need of the public types, proved when this is compiled: `Send`, `Sync`, `Clone`,
+//! `'static`, and traits that can be objects.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::error::Error;
+use std::fmt::Debug;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use support::inner::Probe;
+use support::{Notes, START, UNKNOWN, get, request, send};
+use tower::Layer;
+use tower_api_key::clock::{Clock, ManualClock, SystemClock};
+use tower_api_key::denial::{Denial, DenialKind};
+use tower_api_key::identity::Identity;
+use tower_api_key::key::{
+    ApiKey, EnvKeyError, InvalidDigest, InvalidKey, InvalidKeyFormat, InvalidKeyPrefix, KeyDigest,
+    KeyFormat, KeyHasher, KeyPrefix, PepperTooShort, RandomnessError,
+};
+use tower_api_key::manage::{IssuedKey, KeyManager, ManageError, NewKey};
+use tower_api_key::middleware::{
+    ApiKeyAuth, ApiKeyLayer, ConfigError, DefaultResponder, GrpcResponder, KeySource, Refusal,
+    RequireScope, Respond, ResponseFuture, ScopeGuard,
+};
+use tower_api_key::observe::{Access, Decision, Observer};
+use tower_api_key::policy::{MethodPolicy, RequestHead, Requirement, ScopePolicy};
+use tower_api_key::record::{
+    ChangeRefused, InvalidKeyId, KeyChange, KeyId, KeyRecord, KeyStatus, KeyUpdate, Revocation,
+    SecretVersion,
+};
+use tower_api_key::scope::{InvalidScope, Scope, ScopeSet};
+use tower_api_key::store::{
+    KeyPage, KeyRegistry, KeyStore, KeyUse, MemoryStore, PageRequest, StoreError,
+};
+use tower_api_key::verify::Verifier;
+
+type Manager = KeyManager<Arc<dyn KeyRegistry>>;
+type Boxed = axum::body::Body;
+
+fn shared<T: Send + Sync + Debug + 'static>() {}
+fn value<T: Send + Sync + Clone + Debug + 'static>() {}
+fn view<T: Send + Sync + Copy + Debug>() {}
+fn error<T: Error + Send + Sync + 'static>() {}
+fn future<T: Send + 'static>() {}
+fn unpin<T: Unpin>() {}
+fn survives_a_panic<T: UnwindSafe + RefUnwindSafe>() {}
+fn object<T: ?Sized + Send + Sync + 'static>() {}
+
+/// Each of these lines compiles, or the crate has broken a promise to its users.
+#[test]
+fn users_can_move_share_and_clone_what_they_need() {
+    value::<ApiKeyLayer>();
+    value::<ApiKeyLayer<GrpcResponder>>();
+    value::<ApiKeyAuth<Probe>>();
+    value::<RequireScope>();
+    value::<ScopeGuard<Probe>>();
+    value::<DefaultResponder>();
+    value::<KeySource>();
+    value::<MemoryStore>();
+    value::<KeyManager<MemoryStore>>();
+    value::<Verifier>();
+    value::<Identity>();
+    value::<Denial>();
+    value::<ScopeSet>();
+    value::<Scope>();
+    value::<Requirement>();
+    value::<MethodPolicy>();
+    value::<KeyFormat>();
+    value::<KeyHasher>();
+    value::<KeyDigest>();
+    value::<KeyPrefix>();
+    value::<(KeyId, KeyRecord, SecretVersion, Revocation)>();
+    value::<(KeyChange, KeyUpdate, KeyStatus, KeyUse)>();
+    value::<(PageRequest, KeyPage)>();
+    value::<(NewKey, ManualClock, SystemClock)>();
+
+    // A plaintext and what holds one are moved, not cloned: see the doctests of `ApiKey`.
+    shared::<ApiKey>();
+    shared::<IssuedKey>();
+
+    view::<Decision<'static>>();
+    view::<Access<'static>>();
+    view::<RequestHead<'static>>();
+    shared::<Refusal<'static>>();
+
+    error::<Denial>();
+    error::<ConfigError>();
+    error::<ManageError>();
+    error::<StoreError>();
+    error::<ChangeRefused>();
+    error::<EnvKeyError>();
+    error::<RandomnessError>();
+    error::<PepperTooShort>();
+    error::<InvalidKey>();
+    error::<InvalidKeyFormat>();
+    error::<InvalidKeyPrefix>();
+    error::<InvalidKeyId>();
+    error::<InvalidDigest>();
+    error::<InvalidScope>();
+
+    future::<ResponseFuture<Probe, DefaultResponder, Full<Bytes>>>();
+    future::<ResponseFuture<axum::Router, DefaultResponder, Boxed>>();
+    unpin::<ApiKeyAuth<Probe>>();
+
+    survives_a_panic::<ApiKey>();
+    survives_a_panic::<KeyDigest>();
+    survives_a_panic::<ScopeSet>();
+
+    object::<dyn KeyStore>();
+    object::<dyn KeyRegistry>();
+    object::<dyn ScopePolicy>();
+    object::<dyn Observer>();
+    object::<dyn Clock>();
+    object::<dyn Respond<Boxed> + Send + Sync>();
+}
+
+/// Every seam as an object, from the request to the record.
+#[tokio::test]
+async fn objects_serve_from_end_to_end() {
+    let clock = ManualClock::at(START.parse().unwrap());
+    let clock: Arc<dyn Clock> = Arc::new(clock);
+    let registry: Arc<dyn KeyRegistry> = Arc::new(MemoryStore::new());
+    let keys: Manager = KeyManager::new(registry.clone()).with_clock(clock.clone());
+    let new = NewKey::new("acct_42", "CI").with_scopes(Scope::READ);
+    let key = keys.issue(new).await.unwrap().key;
+
+    let store: Arc<dyn KeyStore> = registry;
+    let policy: Arc<dyn ScopePolicy> = Arc::new(MethodPolicy::new());
+    let notes = Notes::default();
+    let observer: Arc<dyn Observer> = Arc::new(notes.clone());
+    let layer = ApiKeyLayer::new(store)
+        .with_clock(clock)
+        .with_policy(policy)
+        .with_observer(observer);
+    let mut service = layer.layer(Probe::new().0);
+    send(&mut service, get(key.expose_secret()))
+        .await
+        .assert_allowed();
+    let lines = [("x-api-key", key.expose_secret())];
+    for (request, kind) in [
+        (request("POST", &lines), DenialKind::InsufficientScope),
+        (get(UNKNOWN), DenialKind::Unknown),
+    ] {
+        send(&mut service, request).await.assert_refused(kind);
+    }
+    assert_eq!(
+        notes.take(),
+        ["key of acct_42", "InsufficientScope", "Unknown"]
+    );
+}
+
+/// The do-nothing observer is one.
+#[tokio::test]
+async fn nobody_may_observe() {
+    let layer = ApiKeyLayer::new(MemoryStore::new()).with_observer(());
+    let answer = send(&mut layer.layer(Probe::new().0), get(UNKNOWN)).await;
+    answer.assert_refused(DenialKind::Unknown);
+}

@@ -1,0 +1,177 @@
+//! axum: the extractor, and the layer around a whole router or inside of it.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![cfg(feature = "axum")]
+
+mod support;
+
+use axum::body::Body;
+use axum::routing::{any, get};
+use axum::{Extension, Router};
+use http::{Request, Response};
+use support::answer::Answer;
+use support::{UNKNOWN, issue, keys};
+use tower::{Layer, Service, ServiceExt};
+use tower_api_key::denial::DenialKind;
+use tower_api_key::{ApiKeyLayer, Identity, KeyManager, MemoryStore, RequireScope, Scope};
+
+async fn whose(identity: Identity) -> String {
+    format!("{}: {}", identity.owner(), identity.scopes())
+}
+
+async fn greet(identity: Option<Identity>) -> String {
+    identity.map_or("stranger".to_owned(), |identity| {
+        identity.owner().to_owned()
+    })
+}
+
+fn routes() -> Router {
+    Router::new()
+        .route("/whose", any(whose))
+        .route("/greet", get(greet))
+        .route("/extension", get(|Extension(identity): Extension<Identity>| async move {
+            identity.name().to_owned()
+        }))
+        .route(
+            "/reports",
+            get(whose).route_layer(RequireScope::new([Scope::from_static("reports")])),
+        )
+}
+
+async fn ask<S>(app: &S, method: &str, path: &str, key: Option<&str>) -> Answer
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = std::convert::Infallible> + Clone,
+{
+    let mut request = Request::builder().method(method).uri(path);
+    if let Some(key) = key {
+        request = request.header("authorization", format!("Bearer {key}"));
+    }
+    let response = app
+        .clone()
+        .oneshot(request.body(Body::empty()).unwrap())
+        .await;
+    Answer::of(response.unwrap()).await
+}
+
+async fn fixture() -> (KeyManager<MemoryStore>, String) {
+    let keys = keys();
+    let key = issue(&keys, [Scope::READ, Scope::WRITE]).await.key;
+    (keys, key.expose_secret().to_owned())
+}
+
+#[tokio::test]
+async fn a_handler_gets_the_identity() {
+    let (keys, key) = fixture().await;
+    let layer = ApiKeyLayer::new(keys.store().clone());
+    // Around the finished router, and inside of it.
+    let outside = layer.layer(routes());
+    let inside = routes().layer(layer);
+    for (method, path, body) in [
+        ("GET", "/whose", "acct_42: read write"),
+        ("POST", "/whose", "acct_42: read write"),
+        ("GET", "/greet", "acct_42"),
+        ("GET", "/extension", "CI"),
+    ] {
+        for answer in [
+            ask(&outside, method, path, Some(&key)).await,
+            ask(&inside, method, path, Some(&key)).await,
+        ] {
+            assert_eq!(
+                (answer.status, answer.text(), answer.kind),
+                (200, body, None)
+            );
+            assert_eq!(answer.header("cache-control"), "private");
+            assert_eq!(answer.header("vary"), "X-API-Key, Authorization");
+        }
+    }
+    for (method, key, kind) in [
+        ("GET", None, DenialKind::Missing),
+        ("GET", Some(UNKNOWN), DenialKind::Unknown),
+        ("TRACE", Some(&*key), DenialKind::NotPermitted),
+    ] {
+        ask(&outside, method, "/whose", key)
+            .await
+            .assert_refused(kind);
+        ask(&inside, method, "/whose", key)
+            .await
+            .assert_refused(kind);
+    }
+}
+
+#[tokio::test]
+async fn a_layer_around_the_router_guards_what_no_route_serves() {
+    let (keys, key) = fixture().await;
+    let outside = ApiKeyLayer::new(keys.store().clone()).layer(routes());
+    let answer = ask(&outside, "GET", "/nowhere", None).await;
+    answer.assert_refused(DenialKind::Missing);
+    assert_eq!(
+        ask(&outside, "GET", "/nowhere", Some(&key)).await.status,
+        404
+    );
+}
+
+#[tokio::test]
+async fn a_route_layer_asks_for_more() {
+    let (keys, key) = fixture().await;
+    let app = routes().layer(ApiKeyLayer::new(keys.store().clone()));
+    let answer = ask(&app, "GET", "/reports", Some(&key)).await;
+    assert_eq!(
+        (answer.status, answer.kind),
+        (403, Some(DenialKind::InsufficientScope))
+    );
+    assert_eq!(
+        answer.text(),
+        r#"{"error":"Forbidden","message":"This action requires the 'reports' scope, which this API key lacks."}"#
+    );
+    let able = issue(&keys, [Scope::READ, Scope::from_static("reports")])
+        .await
+        .key;
+    let answer = ask(&app, "GET", "/reports", Some(able.expose_secret())).await;
+    assert_eq!(
+        (answer.status, answer.text()),
+        (200, "acct_42: read reports")
+    );
+}
+
+#[tokio::test]
+async fn an_optional_identity_serves_strangers_too() {
+    let (keys, key) = fixture().await;
+    let layer = ApiKeyLayer::new(keys.store().clone()).with_insecure_anonymous_access();
+    let app = routes().layer(layer);
+    let answer = ask(&app, "GET", "/greet", None).await;
+    assert_eq!((answer.status, answer.text()), (200, "stranger"));
+    assert_eq!(
+        ask(&app, "GET", "/greet", Some(&key)).await.text(),
+        "acct_42"
+    );
+    let answer = ask(&app, "GET", "/greet", Some(UNKNOWN)).await;
+    answer.assert_refused(DenialKind::Unknown);
+    // A handler that needs one is not called without it.
+    ask(&app, "GET", "/whose", None)
+        .await
+        .assert_refused(DenialKind::Missing);
+}
+
+/// Forgetting the layer opens nothing.
+#[tokio::test]
+async fn without_the_layer_a_handler_that_needs_an_identity_is_not_called() {
+    let (_, key) = fixture().await;
+    for key in [None, Some(&*key)] {
+        let answer = ask(&routes(), "GET", "/whose", key).await;
+        assert_eq!(
+            (answer.status, answer.kind),
+            (401, Some(DenialKind::Missing))
+        );
+        assert_eq!(
+            answer.text(),
+            r#"{"error":"Unauthorized","message":"Invalid or missing API key."}"#
+        );
+        assert_eq!(answer.header("www-authenticate"), r#"Bearer realm="api""#);
+        assert_eq!(answer.header("cache-control"), "no-store");
+        assert_eq!(answer.header("content-type"), "application/json");
+        assert_eq!(
+            ask(&routes(), "GET", "/greet", key).await.text(),
+            "stranger"
+        );
+        assert_eq!(ask(&routes(), "GET", "/reports", key).await.status, 401);
+    }
+}

@@ -1,0 +1,172 @@
+//! A bound on every wait for a store; time is paused, and moves only when everything waits.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![cfg(feature = "tokio")]
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use support::inner::Probe;
+use support::stores::{Counting, Fixed, Found, Gated, Hangs};
+use support::{get, issue, keys, send};
+use tokio::time::Instant;
+use tower::Layer;
+use tower_api_key::denial::DenialKind;
+use tower_api_key::key::KeyDigest;
+use tower_api_key::record::{KeyChange, KeyId, KeyRecord};
+use tower_api_key::store::{
+    DeadlineStore, KeyPage, KeyUse, PageRequest, StoreError, StoreErrorKind,
+};
+use tower_api_key::{ApiKeyLayer, KeyManager, KeyRegistry, KeyStore, Scope};
+
+const DEADLINE: Duration = Duration::from_millis(500);
+
+#[track_caller]
+fn assert_timed_out<T: std::fmt::Debug>(result: Result<T, StoreError>) {
+    let error = result.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::TimedOut);
+    assert_eq!(
+        error.to_string(),
+        "expected an answer within 500ms, found none"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_is_refused_at_the_deadline() {
+    let (probe, seen) = Probe::new();
+    let mut service = ApiKeyLayer::new(DeadlineStore::new(Hangs, DEADLINE)).layer(probe);
+    let began = Instant::now();
+    let answer = send(&mut service, get(support::UNKNOWN)).await;
+    answer.assert_refused(DenialKind::StoreFailed);
+    assert_eq!(began.elapsed(), DEADLINE);
+    send(&mut service, get("tc_x"))
+        .await
+        .assert_refused(DenialKind::Malformed);
+    assert_eq!((began.elapsed(), seen.calls()), (DEADLINE, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_before_the_deadline_counts() {
+    let keys = keys();
+    let key = issue(&keys, Scope::READ).await.key;
+    let store = Gated::new(keys.store().clone());
+    let bounded = DeadlineStore::new(store.clone(), DEADLINE);
+    let mut service = ApiKeyLayer::new(bounded).layer(Probe::new().0);
+    {
+        let mut answer = Box::pin(send(&mut service, get(key.expose_secret())));
+        assert!(futures::poll!(&mut answer).is_pending());
+        tokio::time::advance(Duration::from_millis(499)).await;
+        assert!(futures::poll!(&mut answer).is_pending());
+        store.let_through(1);
+        answer.await.assert_allowed();
+    }
+    let answer = send(&mut service, get(key.expose_secret())).await;
+    answer.assert_refused(DenialKind::StoreFailed);
+}
+
+/// No runtime is there: only a timer would need one.
+#[test]
+fn an_answer_that_needs_no_wait_needs_no_timer() {
+    futures::executor::block_on(async {
+        let keys = keys();
+        let key = issue(&keys, Scope::READ).await.key;
+        let store = Counting::new(keys.store().clone());
+        let bounded = DeadlineStore::new(store.clone(), DEADLINE);
+        let mut service = ApiKeyLayer::new(bounded).layer(Probe::new().0);
+        send(&mut service, get(key.expose_secret()))
+            .await
+            .assert_allowed();
+        assert_eq!(store.count(), 1);
+        let bounded = DeadlineStore::new(Fixed::FailsNow, DEADLINE);
+        let mut service = ApiKeyLayer::new(bounded).layer(Probe::new().0);
+        let answer = send(&mut service, get(key.expose_secret())).await;
+        answer.assert_refused(DenialKind::StoreFailed);
+        // Where a timer is needed and there is no runtime, the request is refused.
+        let bounded = DeadlineStore::new(Hangs, DEADLINE);
+        let mut service = ApiKeyLayer::new(bounded).layer(Probe::new().0);
+        let answer = send(&mut service, get(key.expose_secret())).await;
+        answer.assert_refused(DenialKind::StorePanicked);
+    });
+}
+
+#[async_trait]
+impl KeyRegistry for Hangs {
+    async fn insert(&self, _: KeyRecord) -> Result<Arc<KeyRecord>, StoreError> {
+        std::future::pending().await
+    }
+
+    async fn get(&self, _: &KeyId) -> Found {
+        std::future::pending().await
+    }
+
+    async fn list(&self, _: &str, _: &PageRequest) -> Result<KeyPage, StoreError> {
+        std::future::pending().await
+    }
+
+    async fn apply(&self, _: &KeyId, _: &KeyChange) -> Result<Arc<KeyRecord>, StoreError> {
+        std::future::pending().await
+    }
+
+    async fn record_usage(&self, _: &[KeyUse]) -> Result<(), StoreError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_call_is_bounded() {
+    let store = DeadlineStore::new(Hangs, DEADLINE);
+    let id = KeyId::from_bytes([1; 16]);
+    let record = KeyRecord::new(id, "acct_42", "CI", jiff::Timestamp::UNIX_EPOCH);
+    let began = Instant::now();
+    assert_timed_out(store.find(&KeyDigest::from_bytes([1; 32])).await);
+    assert_timed_out(store.insert(record).await);
+    assert_timed_out(store.get(&id).await);
+    assert_timed_out(store.list("acct_42", &PageRequest::default()).await);
+    assert_timed_out(store.apply(&id, &KeyChange::Disable).await);
+    assert_timed_out(store.record_usage(&[]).await);
+    assert_eq!(began.elapsed(), DEADLINE * 6);
+    assert!(store.find_now(&KeyDigest::from_bytes([1; 32])).is_none());
+
+    let error = KeyManager::new(store).disable(&id).await.unwrap_err();
+    assert_eq!(error.kind(), tower_api_key::manage::ManageErrorKind::Store);
+    assert_eq!(error.to_string(), "the store of keys failed");
+    let source = std::error::Error::source(&error).unwrap();
+    assert_eq!(
+        source.to_string(),
+        "expected an answer within 500ms, found none"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_manager_works_on_a_bounded_store() {
+    let store = DeadlineStore::new(keys().store().clone(), DEADLINE);
+    let keys = KeyManager::new(store);
+    let new = tower_api_key::NewKey::new("acct_42", "CI");
+    let issued = keys.issue(new).await.unwrap();
+    let id = issued.record.id();
+    keys.rotate(&id, DEADLINE).await.unwrap();
+    assert_eq!(
+        keys.get(&id)
+            .await
+            .unwrap()
+            .unwrap()
+            .secret_versions()
+            .len(),
+        2
+    );
+    let page = keys.list("acct_42", &PageRequest::default()).await.unwrap();
+    assert_eq!(page.keys().len(), 1);
+    let used = KeyUse::new(id, 2, jiff::Timestamp::UNIX_EPOCH);
+    keys.store().record_usage(&[used]).await.unwrap();
+    assert_eq!(keys.store().inner().len(), 1);
+    let record = keys.get(&id).await.unwrap().unwrap();
+    assert_eq!(record.last_used_at(), Some(jiff::Timestamp::UNIX_EPOCH));
+    assert!(
+        keys.verifier()
+            .verify(issued.key.expose_secret())
+            .await
+            .is_ok()
+    );
+}

@@ -1,0 +1,13 @@
+//! The scenarios of `cases/scenarios.jsonl`: what takes several steps, a fault, a clock or a race.
+//!
+//! A test is named after its scenario. `ledger` proves that every scenario has one, or is pending
+//! with a reason. Three scenarios need a process of their own: see `constant_time.rs`, `fork.rs`
+//! and `zeroize.rs`.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+#[path = "support/cases/scenarios/mod.rs"]
+mod scenarios;
+#[allow(dead_code, reason = "shared with cases.rs")]
+#[path = "support/cases/mod.rs"]
+mod support;

@@ -1,0 +1,14 @@
+//! The scenarios of `cases/scenarios.jsonl`, by what they are about.
+
+pub(crate) mod config;
+pub(crate) mod fuzz;
+pub(crate) mod generation;
+pub(crate) mod kit;
+pub(crate) mod ledger;
+pub(crate) mod logging;
+pub(crate) mod machine;
+pub(crate) mod matrix;
+pub(crate) mod oracle;
+pub(crate) mod public_types;
+pub(crate) mod revocation;
+pub(crate) mod service;
