@@ -14,7 +14,12 @@ use crate::record::key::KeyRecord;
 pub(crate) fn of(record: &Arc<KeyRecord>) -> Arc<KeyRecord> {
     REPLICAS
         .try_with(|replicas| match replicas.try_borrow_mut() {
-            Ok(mut slots) => slots[slot_of(record)].hand_out(record),
+            Ok(mut slots) => {
+                if slots.is_empty() {
+                    slots.resize_with(SLOTS, Slot::new);
+                }
+                slots[slot_of(record)].hand_out(record)
+            }
             Err(_) => record.clone(),
         })
         // The thread is ending.
@@ -22,13 +27,14 @@ pub(crate) fn of(record: &Arc<KeyRecord>) -> Arc<KeyRecord> {
 }
 
 /// How many records a thread can have copies of.
-const SLOTS: usize = 64;
+const SLOTS: usize = 4_096;
 
 /// How often in a row a slot is asked for one record before the record counts as hot there.
 const HOT: u8 = 8;
 
 thread_local! {
-    static REPLICAS: RefCell<[Slot; SLOTS]> = const { RefCell::new([const { Slot::new() }; SLOTS]) };
+    /// Empty until the thread's first look-up.
+    static REPLICAS: RefCell<Vec<Slot>> = const { RefCell::new(Vec::new()) };
 }
 
 struct Slot {
@@ -57,6 +63,7 @@ impl Slot {
         if let Some(copy) = &self.copy
             && Arc::ptr_eq(&copy.original, record)
         {
+            self.times = 0;
             return copy.replica.clone();
         }
         let address = Arc::as_ptr(record).addr();
