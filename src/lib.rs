@@ -49,6 +49,11 @@
 //! | feature | adds |
 //! | --- | --- |
 //! | `axum` | [`Identity`] as an axum extractor |
+//! | `cache` | `CachedStore`, a bounded cache before any store |
+//! | `postgres` | `PostgresStore`: keys in PostgreSQL |
+//! | `redis` | `RedisStore`: keys in Redis |
+//! | `sqlite` | `SqliteStore`: keys in one file |
+//! | `test-util` | the contract suite for stores, and a store that fails on demand |
 //! | `tokio` | `DeadlineStore`, which bounds every wait for a store |
 //! | `tracing` | `TracingObserver`, one event for every decision |
 //! | `full` | all of them |

@@ -54,11 +54,15 @@ impl<S> DeadlineStore<S> {
         &self,
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        timeout(self.deadline, call).await.unwrap_or_else(|_| {
-            let message = format!("expected an answer within {:?}, found none", self.deadline);
-            Err(StoreError::new(StoreErrorKind::TimedOut, message))
-        })
+        timeout(self.deadline, call)
+            .await
+            .unwrap_or_else(|_| Err(late(self.deadline)))
     }
+}
+
+fn late(deadline: Duration) -> StoreError {
+    let message = format!("expected an answer within {deadline:?}, found none");
+    StoreError::new(StoreErrorKind::TimedOut, message)
 }
 
 #[async_trait]
@@ -76,6 +80,22 @@ impl<S: KeyStore> KeyStore for DeadlineStore<S> {
 impl<S: KeyRegistry> KeyRegistry for DeadlineStore<S> {
     async fn insert(&self, record: KeyRecord) -> Result<Arc<KeyRecord>, StoreError> {
         self.bound(self.inner.insert(record)).await
+    }
+
+    /// Each record has a deadline of its own; a batch that takes longer than all of them together
+    /// counts as not answered.
+    async fn insert_many(
+        &self,
+        records: Vec<KeyRecord>,
+    ) -> Vec<Result<Arc<KeyRecord>, StoreError>> {
+        let count = records.len();
+        let whole = self
+            .deadline
+            .saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
+        match timeout(whole, self.inner.insert_many(records)).await {
+            Ok(answers) => answers,
+            Err(_) => (0..count).map(|_| Err(late(whole))).collect(),
+        }
     }
 
     async fn get(&self, id: &KeyId) -> Result<Option<Arc<KeyRecord>>, StoreError> {

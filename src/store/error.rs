@@ -28,6 +28,11 @@ pub enum StoreErrorKind {
     Unavailable,
     /// No answer came within the deadline. A change may have been made all the same.
     TimedOut,
+    /// Too many calls are under way or waiting.
+    Overloaded,
+    /// The store was reached but cannot be used as configured: the address, the credentials, or
+    /// the version of its tables.
+    Misconfigured,
     /// The store holds something that is not a key record.
     Corrupt,
     /// The key to be changed does not exist.

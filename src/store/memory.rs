@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Bound;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use async_trait::async_trait;
 use foldhash::quality::RandomState;
 
 use super::error::{StoreError, StoreErrorKind};
+use super::feed::{ChangeFeed, FeedEvent, FeedListener, Listeners};
 use super::key_store::KeyStore;
 use super::page::{KeyPage, PageRequest};
 use super::registry::KeyRegistry;
@@ -37,12 +38,22 @@ use crate::record::secret::SecretVersion;
 #[derive(Clone, Default)]
 pub struct MemoryStore(Arc<Shared>);
 
-#[derive(Default)]
 struct Shared {
     /// What look-ups read; keyed under a random seed, so that nobody can aim at one bucket.
     by_digest: papaya::HashMap<KeyDigest, Arc<KeyRecord>, RandomState>,
     /// What changes go by; whoever holds the lock may write to `by_digest`.
     index: Mutex<Index>,
+    listeners: Listeners,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            by_digest: papaya::HashMap::default(),
+            index: Mutex::default(),
+            listeners: Listeners::new(FeedEvent::InStep),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -109,6 +120,7 @@ impl MemoryStore {
             .insert(record.id());
         index.by_id.insert(record.id(), record.clone());
         self.publish(&record);
+        self.0.listeners.tell(FeedEvent::Added(record.id()));
         Ok(record)
     }
 
@@ -124,6 +136,7 @@ impl MemoryStore {
             index.by_id.remove(id);
             index.forget_owner(&before);
             self.withdraw(&before, None);
+            self.0.listeners.tell(FeedEvent::Changed(*id));
             return Ok(before);
         };
         let after = Arc::new(after);
@@ -131,6 +144,7 @@ impl MemoryStore {
         // New before old: a rotation's new secret works before an old one ends.
         self.publish(&after);
         self.withdraw(&before, Some(&after));
+        self.0.listeners.tell(FeedEvent::of(*id, change));
         Ok(after)
     }
 
@@ -235,6 +249,12 @@ impl KeyRegistry for MemoryStore {
 
     async fn record_usage(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
         self.note(uses)
+    }
+}
+
+impl ChangeFeed for MemoryStore {
+    fn watch(&self, listener: Weak<dyn FeedListener>) {
+        self.0.listeners.add(listener);
     }
 }
 

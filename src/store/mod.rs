@@ -29,6 +29,7 @@
 #[cfg(feature = "tokio")]
 pub(crate) mod deadline;
 pub(crate) mod error;
+pub(crate) mod feed;
 pub(crate) mod key_store;
 pub(crate) mod memory;
 pub(crate) mod page;
@@ -39,6 +40,7 @@ pub(crate) mod usage;
 #[cfg(feature = "tokio")]
 pub use deadline::DeadlineStore;
 pub use error::{StoreError, StoreErrorKind};
+pub use feed::{ChangeFeed, FeedEvent, FeedListener};
 pub use key_store::KeyStore;
 pub use memory::MemoryStore;
 pub use page::{KeyPage, PageRequest};

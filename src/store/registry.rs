@@ -31,6 +31,21 @@ pub trait KeyRegistry: KeyStore {
     /// - the store fails.
     async fn insert(&self, record: KeyRecord) -> Result<Arc<KeyRecord>, StoreError>;
 
+    /// Adds many keys, such as those of an import. Each is added or refused by itself, as by
+    /// [`insert`](Self::insert); the answers come in the order of the records.
+    ///
+    /// The default inserts one after the other.
+    async fn insert_many(
+        &self,
+        records: Vec<KeyRecord>,
+    ) -> Vec<Result<Arc<KeyRecord>, StoreError>> {
+        let mut answers = Vec::with_capacity(records.len());
+        for record in records {
+            answers.push(self.insert(record).await);
+        }
+        answers
+    }
+
     /// The key of that id.
     ///
     /// # Errors
@@ -72,6 +87,13 @@ pub trait KeyRegistry: KeyStore {
 impl<S: KeyRegistry + ?Sized> KeyRegistry for Arc<S> {
     async fn insert(&self, record: KeyRecord) -> Result<Arc<KeyRecord>, StoreError> {
         (**self).insert(record).await
+    }
+
+    async fn insert_many(
+        &self,
+        records: Vec<KeyRecord>,
+    ) -> Vec<Result<Arc<KeyRecord>, StoreError>> {
+        (**self).insert_many(records).await
     }
 
     async fn get(&self, id: &KeyId) -> Result<Option<Arc<KeyRecord>>, StoreError> {
