@@ -258,11 +258,14 @@ async fn each_state_has_its_kind_and_the_first_is_told() {
 #[tokio::test]
 async fn a_key_ends_at_the_very_instant_of_its_end() {
     let (keys, clock) = timed_keys();
-    for but_one in [Duration::ZERO, Duration::from_nanos(999), HOUR] {
-        let lifetime = but_one + Duration::from_nanos(1);
-        let key = expiring(&keys, lifetime).await.key;
+    for lifetime in [Duration::from_micros(1), Duration::from_micros(2), HOUR] {
+        // What is less than a microsecond is left out of the end.
+        let key = expiring(&keys, lifetime + Duration::from_nanos(999))
+            .await
+            .key;
         let verifier = keys.verifier();
-        clock.advance(but_one);
+        clock.advance(lifetime);
+        clock.step_back(Duration::from_nanos(1));
         assert_eq!(verdict(&verifier, key.expose_secret()).await, Ok(1));
         clock.advance(Duration::from_nanos(1));
         assert_eq!(

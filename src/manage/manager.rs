@@ -18,6 +18,7 @@ use crate::key::token::ApiKey;
 use crate::record::change::KeyChange;
 use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
+use crate::record::moment::Moment;
 use crate::record::revocation::Revocation;
 use crate::record::secret::SecretVersion;
 use crate::record::status::KeyStatus;
@@ -313,17 +314,18 @@ impl<S: fmt::Debug> fmt::Debug for KeyManager<S> {
     }
 }
 
+/// The end as the record will keep it, so that it is judged as such.
 fn end_of(lifetime: Lifetime, now: Timestamp) -> Result<Option<Timestamp>, ManageError> {
-    match lifetime {
-        Lifetime::Unlimited => Ok(None),
-        Lifetime::Until(end) => Ok(Some(end)),
-        Lifetime::For(lifetime) => match later(now, lifetime) {
-            Some(end) => Ok(Some(end)),
-            None => Err(invalid(format!(
+    let end = match lifetime {
+        Lifetime::Unlimited => return Ok(None),
+        Lifetime::Until(end) => end,
+        Lifetime::For(lifetime) => later(now, lifetime).ok_or_else(|| {
+            invalid(format!(
                 "expected a lifetime that ends before the year 10000, found {lifetime:?}"
-            ))),
-        },
-    }
+            ))
+        })?,
+    };
+    Ok(Some(Moment::floor(end).timestamp()))
 }
 
 fn later(now: Timestamp, by: Duration) -> Option<Timestamp> {

@@ -8,7 +8,8 @@ use crate::scope::set::ScopeSet;
 
 /// What a key to be issued shall be: its owner, name, scopes and end.
 ///
-/// Without scopes it permits nothing that needs one; without an end it never expires.
+/// Without scopes it permits nothing that needs one; without an end it never expires. The end is
+/// kept to the microsecond.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewKey {
     pub(super) owner: Box<str>,

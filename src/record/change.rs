@@ -6,6 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::key::KeyRecord;
+use super::moment::Moment;
 use super::revocation::Revocation;
 use super::secret::SecretVersion;
 use super::update::KeyUpdate;
@@ -15,7 +16,7 @@ use crate::key::token::KeyPrefix;
 /// One narrow step in the life of a key.
 ///
 /// [`applied_to`](Self::applied_to) says what each does, so that it is the same in every store; a
-/// store runs it, or its equal, in one atomic step.
+/// store runs it, or its equal, in one atomic step. Its times take effect to the microsecond.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyChange {
@@ -96,7 +97,7 @@ fn apply_update(record: &mut KeyRecord, update: &KeyUpdate) {
         record.scopes = scopes.clone();
     }
     if let Some(expires_at) = update.expires_at() {
-        record.expires_at = expires_at;
+        record.expires_at = expires_at.map(Moment::floor);
     }
 }
 

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::id::KeyId;
+use super::moment::Moment;
 use super::revocation::Revocation;
 use super::secret::SecretVersion;
 use super::status::KeyStatus;
@@ -12,15 +13,16 @@ use crate::scope::set::ScopeSet;
 /// What a store keeps of one key.
 ///
 /// A record is a snapshot: a change makes a new one. Stores build it from their rows with
-/// [`new`](Self::new) and the `with_*` methods; everyone else gets it from a store.
+/// [`new`](Self::new) and the `with_*` methods; everyone else gets it from a store. Its times are
+/// kept to the microsecond.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyRecord {
     pub(super) id: KeyId,
     pub(super) owner: Box<str>,
     pub(super) name: Box<str>,
     pub(super) scopes: ScopeSet,
-    pub(super) created_at: Timestamp,
-    pub(super) expires_at: Option<Timestamp>,
+    pub(super) created_at: Moment,
+    pub(super) expires_at: Option<Moment>,
     pub(super) disabled: bool,
     pub(super) revocation: Option<Box<Revocation>>,
     /// Newest first.
@@ -40,7 +42,7 @@ impl KeyRecord {
             owner: owner.into(),
             name: name.into(),
             scopes: ScopeSet::new(),
-            created_at,
+            created_at: Moment::floor(created_at),
             expires_at: None,
             disabled: false,
             revocation: None,
@@ -60,7 +62,10 @@ impl KeyRecord {
     /// The record with this expiration date, or none.
     #[must_use]
     pub fn with_expires_at(self, expires_at: Option<Timestamp>) -> Self {
-        Self { expires_at, ..self }
+        Self {
+            expires_at: expires_at.map(Moment::floor),
+            ..self
+        }
     }
 
     /// The record disabled, or not.
@@ -111,12 +116,12 @@ impl KeyRecord {
 
     /// When the key was issued.
     pub fn created_at(&self) -> Timestamp {
-        self.created_at
+        self.created_at.timestamp()
     }
 
     /// From when on the key is refused; `None` means never.
     pub fn expires_at(&self) -> Option<Timestamp> {
-        self.expires_at
+        self.expires_at.map(Moment::timestamp)
     }
 
     /// Whether the key is disabled.
@@ -155,7 +160,7 @@ impl KeyRecord {
             KeyStatus::Revoked
         } else if self.disabled {
             KeyStatus::Disabled
-        } else if self.expires_at.is_some_and(|end| now >= end) {
+        } else if self.expires_at().is_some_and(|end| now >= end) {
             KeyStatus::Expired
         } else {
             KeyStatus::Active

@@ -4,10 +4,15 @@
 //! date. Under it live one or more [`SecretVersion`]s, each the digest of one plaintext: rotation
 //! adds one and gives the others an end. A [`KeyChange`] is one narrow, atomic step in the life of
 //! a key, with the same effect in every store.
+//!
+//! Times are kept to the microsecond, which every store can, so that it gives back exactly what it
+//! was given. A time between two microseconds becomes the earlier one: no key ends later than it
+//! was told to.
 
 pub(crate) mod change;
 pub(crate) mod id;
 pub(crate) mod key;
+pub(crate) mod moment;
 pub(crate) mod revocation;
 pub(crate) mod secret;
 pub(crate) mod status;

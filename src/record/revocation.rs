@@ -2,10 +2,12 @@
 
 use jiff::Timestamp;
 
-/// When and why a key was revoked. It is never undone.
+use super::moment::Moment;
+
+/// When and why a key was revoked. It is never undone. The time is kept to the microsecond.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revocation {
-    at: Timestamp,
+    at: Moment,
     reason: Box<str>,
 }
 
@@ -13,7 +15,7 @@ impl Revocation {
     /// A revocation at that time, for that reason, which may be empty.
     pub fn new(at: Timestamp, reason: impl Into<Box<str>>) -> Self {
         Self {
-            at,
+            at: Moment::floor(at),
             reason: reason.into(),
         }
     }
@@ -22,7 +24,7 @@ impl Revocation {
     ///
     /// A revoked key is refused whatever this says, so that clocks which differ delay nothing.
     pub fn at(&self) -> Timestamp {
-        self.at
+        self.at.timestamp()
     }
 
     /// Why the key was revoked.

@@ -2,20 +2,21 @@
 
 use jiff::Timestamp;
 
+use super::moment::Moment;
 use crate::key::digest::KeyDigest;
 use crate::key::token::KeyPrefix;
 
 /// What a store keeps of one plaintext of a key.
 ///
-/// A key has one when it is issued. Each rotation adds one.
+/// A key has one when it is issued. Each rotation adds one. Its times are kept to the microsecond.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretVersion {
     number: u32,
     digest: KeyDigest,
     prefix: KeyPrefix,
-    created_at: Timestamp,
-    retires_at: Option<Timestamp>,
-    last_used_at: Option<Timestamp>,
+    created_at: Moment,
+    retires_at: Option<Moment>,
+    last_used_at: Option<Moment>,
 }
 
 impl SecretVersion {
@@ -27,7 +28,7 @@ impl SecretVersion {
             number,
             digest,
             prefix,
-            created_at,
+            created_at: Moment::floor(created_at),
             retires_at: None,
             last_used_at: None,
         }
@@ -36,14 +37,17 @@ impl SecretVersion {
     /// The version with an end, from which on it is refused.
     #[must_use]
     pub fn with_retires_at(self, retires_at: Option<Timestamp>) -> Self {
-        Self { retires_at, ..self }
+        Self {
+            retires_at: retires_at.map(Moment::floor),
+            ..self
+        }
     }
 
     /// The version with the time of its last use.
     #[must_use]
     pub fn with_last_used_at(self, last_used_at: Option<Timestamp>) -> Self {
         Self {
-            last_used_at,
+            last_used_at: last_used_at.map(Moment::floor),
             ..self
         }
     }
@@ -65,26 +69,27 @@ impl SecretVersion {
 
     /// When the version was made.
     pub fn created_at(&self) -> Timestamp {
-        self.created_at
+        self.created_at.timestamp()
     }
 
     /// From when on the version is refused, where a rotation has given it an end.
     pub fn retires_at(&self) -> Option<Timestamp> {
-        self.retires_at
+        self.retires_at.map(Moment::timestamp)
     }
 
     /// When the version was last used, as far as the store was told.
     pub fn last_used_at(&self) -> Option<Timestamp> {
-        self.last_used_at
+        self.last_used_at.map(Moment::timestamp)
     }
 
     /// Gives the version an end, never later than the one that it has.
     pub(super) fn retire(&mut self, at: Timestamp) {
+        let at = Moment::floor(at);
         self.retires_at = Some(self.retires_at.map_or(at, |earlier| earlier.min(at)));
     }
 
     /// Notes a use, unless a later one is noted.
     pub(super) fn note_use(&mut self, at: Timestamp) {
-        self.last_used_at = self.last_used_at.max(Some(at));
+        self.last_used_at = self.last_used_at.max(Some(Moment::floor(at)));
     }
 }

@@ -2,9 +2,12 @@
 
 use jiff::Timestamp;
 
+use super::moment::Moment;
 use crate::scope::set::ScopeSet;
 
 /// A change of name, scopes or expiration date, in one step; what it does not name stays.
+///
+/// The date is kept to the microsecond.
 ///
 /// ```
 /// use tower_api_key::record::KeyUpdate;
@@ -22,7 +25,7 @@ pub struct KeyUpdate {
 }
 
 /// An expiration date, or none.
-type Expiration = Option<Timestamp>;
+type Expiration = Option<Moment>;
 
 impl KeyUpdate {
     /// An update that changes nothing.
@@ -52,7 +55,7 @@ impl KeyUpdate {
     #[must_use]
     pub fn with_expires_at(self, expires_at: Option<Timestamp>) -> Self {
         Self {
-            expires_at: Some(expires_at),
+            expires_at: Some(expires_at.map(Moment::floor)),
             ..self
         }
     }
@@ -70,5 +73,6 @@ impl KeyUpdate {
     /// The new expiration date, if it changes.
     pub fn expires_at(&self) -> Option<Option<Timestamp>> {
         self.expires_at
+            .map(|expiration| expiration.map(Moment::timestamp))
     }
 }

@@ -3,14 +3,16 @@
 use jiff::Timestamp;
 
 use crate::record::id::KeyId;
+use crate::record::moment::Moment;
 
 /// The last use of one secret version of a key, for
-/// [`KeyRegistry::record_usage`](super::registry::KeyRegistry::record_usage).
+/// [`KeyRegistry::record_usage`](super::registry::KeyRegistry::record_usage). The time is
+/// kept to the microsecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyUse {
     key: KeyId,
     secret_version: u32,
-    last_used_at: Timestamp,
+    last_used_at: Moment,
 }
 
 impl KeyUse {
@@ -19,7 +21,7 @@ impl KeyUse {
         Self {
             key,
             secret_version,
-            last_used_at,
+            last_used_at: Moment::floor(last_used_at),
         }
     }
 
@@ -35,6 +37,6 @@ impl KeyUse {
 
     /// When it was used.
     pub fn last_used_at(&self) -> Timestamp {
-        self.last_used_at
+        self.last_used_at.timestamp()
     }
 }

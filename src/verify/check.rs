@@ -71,32 +71,27 @@ fn standing(
 /// right, only keys with ends up to one that was enforced stay refused.
 #[derive(Debug)]
 pub(crate) struct EnforcedEnds {
-    latest_nanosecond: AtomicI64,
+    latest_microsecond: AtomicI64,
 }
 
 impl EnforcedEnds {
     pub(crate) const fn new() -> Self {
         Self {
-            latest_nanosecond: AtomicI64::new(i64::MIN),
+            latest_microsecond: AtomicI64::new(i64::MIN),
         }
     }
 
     fn has_come(&self, end: Timestamp, now: Timestamp) -> bool {
-        let nanosecond = nanosecond(end);
+        // Exact, since records keep times to the microsecond.
+        let microsecond = end.as_microsecond();
         if now >= end {
             // Read before writing: an expired key that is sent again and again writes once.
-            if self.latest_nanosecond.load(Ordering::Relaxed) < nanosecond {
-                self.latest_nanosecond
-                    .fetch_max(nanosecond, Ordering::Relaxed);
+            if self.latest_microsecond.load(Ordering::Relaxed) < microsecond {
+                self.latest_microsecond
+                    .fetch_max(microsecond, Ordering::Relaxed);
             }
             return true;
         }
-        nanosecond <= self.latest_nanosecond.load(Ordering::Relaxed)
+        microsecond <= self.latest_microsecond.load(Ordering::Relaxed)
     }
-}
-
-/// The nanoseconds since 1970, at most those of the year 2262.
-fn nanosecond(time: Timestamp) -> i64 {
-    let nanosecond = time.as_nanosecond();
-    i64::try_from(nanosecond).unwrap_or(if nanosecond < 0 { i64::MIN } else { i64::MAX })
 }

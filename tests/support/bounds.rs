@@ -125,12 +125,22 @@ async fn an_end_is_in_the_future_and_in_the_calendar() {
     );
     assert_eq!(keys.store().len(), 1);
 
-    let soonest = new.clone().expires_in(Duration::from_nanos(1));
+    // Times are kept to the microsecond.
+    let too_soon = new.clone().expires_in(Duration::from_nanos(999));
+    assert_invalid(
+        keys.issue(too_soon).await,
+        "expected an expiration date after 2026-01-01T00:00:00Z, found 2026-01-01T00:00:00Z",
+    );
+    let soonest = new.clone().expires_in(Duration::from_nanos(1_999));
     let record = keys.issue(soonest).await.unwrap().record;
-    assert_eq!(record.expires_at(), Some(start() + Duration::from_nanos(1)));
+    assert_eq!(
+        record.expires_at(),
+        Some(start() + Duration::from_micros(1))
+    );
     let latest = new.clone().expires_at(Timestamp::MAX);
     let record = keys.issue(latest).await.unwrap().record;
-    assert_eq!(record.expires_at(), Some(Timestamp::MAX));
+    let latest = Timestamp::MAX - Duration::from_nanos(999);
+    assert_eq!(record.expires_at(), Some(latest));
 
     // A clock that was never set makes keys all the same; their ids sort first.
     clock.set("1960-01-01T00:00:00Z".parse().unwrap());
