@@ -79,6 +79,8 @@ pub mod policy;
 pub mod record;
 pub mod scope;
 pub mod store;
+#[cfg(feature = "test-util")]
+pub mod testing;
 pub mod verify;
 
 pub use denial::Denial;

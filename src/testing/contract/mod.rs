@@ -1,0 +1,41 @@
+//! What every store must do, as a suite of named rules.
+//!
+//! [`check`] runs it on a store of your own, [`check_feed`] on what the store tells of changes.
+//! They need no particular async runtime, and panic at the first rule that the store breaks.
+//!
+//! ```
+//! use tower_api_key::MemoryStore;
+//! use tower_api_key::testing::contract;
+//!
+//! # futures::executor::block_on(async {
+//! contract::check(async || MemoryStore::new()).await;
+//! # });
+//! ```
+//!
+//! A store in a database empties its tables for each rule, or makes new ones:
+//!
+//! ```ignore
+//! contract::check(async || {
+//!     let store = MyStore::connect(url).await.unwrap();
+//!     store.delete_everything().await.unwrap();
+//!     store
+//! })
+//! .await;
+//! ```
+
+mod bulk;
+mod changing;
+mod expect;
+mod feeding;
+mod fixture;
+mod inserting;
+mod listing;
+mod odd;
+mod racing;
+mod rotating;
+mod rule;
+mod run;
+mod using;
+
+pub use feeding::check_feed;
+pub use run::check;

@@ -1,0 +1,116 @@
+//! Records that a careless store does not read back as they were.
+
+use jiff::Timestamp;
+
+use super::fixture::{at, id, key, version};
+use crate::record::key::KeyRecord;
+use crate::record::revocation::Revocation;
+use crate::scope::name::Scope;
+use crate::scope::set::ScopeSet;
+
+/// Emoji, combining marks, right-to-left text, four-octet characters, and what means something in
+/// SQL, JSON, patterns and keys of Redis.
+pub(super) const TEXT: &str = " \u{1f511}\u{1f469}\u{200d}\u{1f52c} \u{e9} e\u{301} \u{5e9}\u{5dc}\u{202e}\u{627} \u{10348} \u{10ffff} '\"\\%_;--/*{}[]:$1?\\u0000 ";
+
+const FIRST: Timestamp = Timestamp::constant(-4_861_382_400, -999_999_000);
+const BEFORE_1970: Timestamp = Timestamp::constant(0, -1_000);
+const LAST: Timestamp = Timestamp::constant(253_402_207_200, 999_999_000);
+const MICROSECOND: Timestamp = Timestamp::constant(1_767_225_600, 123_457_000);
+
+/// One record for each oddity, named; all have ids and digests of their own.
+pub(super) fn records() -> Vec<(&'static str, KeyRecord)> {
+    vec![
+        ("a plain key", key(1)),
+        (
+            "a key without secret",
+            KeyRecord::new(id(2), "o", "n", at(0)),
+        ),
+        (
+            "a second key without secret",
+            KeyRecord::new(id(3), "o", "n", at(0)),
+        ),
+        (
+            "a key with odd texts",
+            KeyRecord::new(id(4), TEXT, TEXT, at(0)).with_secret_versions([version(1, 4)]),
+        ),
+        (
+            "a key with the longest texts",
+            KeyRecord::new(id(5), "\u{1f511}".repeat(64), "\u{e9}".repeat(128), at(0))
+                .with_secret_versions([version(1, 5)]),
+        ),
+        ("a key with 64 scopes", key(6).with_scopes(scopes())),
+        (
+            "a key with times before 1970",
+            with_times(7, [FIRST, BEFORE_1970]),
+        ),
+        (
+            "a key with times in the year 9999",
+            with_times(8, [LAST, LAST]),
+        ),
+        (
+            "a key with times to the microsecond",
+            with_times(9, [MICROSECOND, MICROSECOND]),
+        ),
+        ("a disabled key", key(10).with_disabled(true)),
+        ("an expired key", key(11).with_expires_at(Some(at(-1)))),
+        (
+            "a revoked key",
+            key(12).with_revocation(Some(Revocation::new(at(9), reason()))),
+        ),
+        (
+            "a key revoked without a reason",
+            key(13)
+                .with_disabled(true)
+                .with_revocation(Some(Revocation::new(at(9), ""))),
+        ),
+        ("a key with 8 secrets", with_eight_versions()),
+        (
+            "a key with great version numbers",
+            key(15).with_secret_versions([
+                version(7, 15),
+                version(1_000, 16),
+                version(u32::MAX, 17),
+            ]),
+        ),
+    ]
+}
+
+/// A reason of 1,024 octets.
+pub(super) fn reason() -> String {
+    let mut reason = TEXT.to_owned();
+    while reason.len() < 1_024 {
+        reason.push('.');
+    }
+    reason
+}
+
+/// 64 scopes, with every character that a scope may have and names that differ in case only.
+pub(super) fn scopes() -> ScopeSet {
+    let allowed = || ('!'..='~').filter(|letter| !matches!(letter, '"' | '\\'));
+    let all: String = allowed().collect();
+    let longest: String = all.chars().cycle().take(Scope::MAX_LEN).collect();
+    let singles = allowed().rev().take(60).map(String::from);
+    let names = singles.chain([all, longest, "null".to_owned(), "Read".to_owned()]);
+    names.filter_map(|name| Scope::new(name).ok()).collect()
+}
+
+fn with_times(number: u64, [earlier, later]: [Timestamp; 2]) -> KeyRecord {
+    let version = version(1, number)
+        .with_retires_at(Some(later))
+        .with_last_used_at(Some(earlier));
+    KeyRecord::new(id(number), "acct_42", "CI", earlier)
+        .with_expires_at(Some(later))
+        .with_revocation(Some(Revocation::new(later, "r")))
+        .with_secret_versions([version])
+}
+
+fn with_eight_versions() -> KeyRecord {
+    let versions = (1_u32..=8).map(|number| {
+        let second = i64::from(number);
+        let retires = (number < 8).then(|| at(1_000 - second));
+        version(number, 100 + u64::from(number))
+            .with_retires_at(retires)
+            .with_last_used_at((number % 2 == 0).then(|| at(second)))
+    });
+    key(14).with_secret_versions(versions)
+}
