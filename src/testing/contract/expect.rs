@@ -175,10 +175,7 @@ pub(super) fn expect_error<T>(
     };
     expect_eq(format!("the failure of {what:?}"), &error.kind(), &kind)?;
     let told = format!("{} {error:?}", chain(&error)).to_lowercase();
-    let hex: String = MARK[..4]
-        .iter()
-        .map(|octet| format!("{octet:02x}"))
-        .collect();
+    let hex = hex::encode(&MARK[..4]);
     let decimal = format!("{:?}", &MARK[..4]);
     if [hex.as_str(), decimal.trim_matches(['[', ']'])]
         .iter()

@@ -1,7 +1,7 @@
 //! Rules for lists.
 
 use super::expect::{expect_eq, expect_stored, insert, list, succeeded};
-use super::fixture::{OWNER, digest, id, key, key_of, prefix};
+use super::fixture::{OWNER, digest, id, key, key_of, prefix, revocation};
 use super::rule::{Outcome, Rule};
 use crate::record::change::KeyChange;
 use crate::record::id::KeyId;
@@ -53,9 +53,9 @@ async fn order(store: &dyn KeyRegistry) -> Outcome {
 }
 
 async fn pages(store: &dyn KeyRegistry) -> Outcome {
+    const COUNT: u64 = 25;
     let nothing = page(store, OWNER, PageRequest::default()).await?;
     expect_page("the list of an owner without keys", &nothing, &[], None)?;
-    const COUNT: u64 = 25;
     for number in 1..=COUNT {
         // Not in their order, and between keys of others.
         let number = number * 7 % (COUNT + 1);
@@ -73,7 +73,7 @@ async fn pages(store: &dyn KeyRegistry) -> Outcome {
             request = next.map_or(request, |next| request.after(next));
         }
     }
-    let changed = [KeyChange::Disable, super::fixture::revocation(1, "r")];
+    let changed = [KeyChange::Disable, revocation(1, "r")];
     for (change, number) in changed.iter().zip([4, 6]) {
         succeeded(change, store.apply(&id(number), change).await)?;
     }

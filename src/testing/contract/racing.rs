@@ -118,8 +118,8 @@ async fn all_take_effect(store: &dyn KeyRegistry) -> Outcome {
     ];
     let key_id = id(1);
     let applied = changes.iter().map(|change| store.apply(&key_id, change));
-    let noted = (1..=CROWD).map(|number| use_of_first(store, i64::try_from(number).unwrap_or(0)));
-    let (answers, notes) = join(join_all(applied), join_all(noted)).await;
+    let uses = (1..=CROWD).map(|number| use_of_first(store, i64::try_from(number).unwrap_or(0)));
+    let (answers, notes) = join(join_all(applied), join_all(uses)).await;
     for (answer, change) in answers.into_iter().zip(&changes) {
         succeeded(change, answer)?;
     }
@@ -216,8 +216,8 @@ async fn stays_deleted(store: &dyn KeyRegistry) -> Outcome {
     ];
     let key_id = id(1);
     let applied = changes.iter().map(|change| store.apply(&key_id, change));
-    let noted = join_all((1..=CROWD).map(|_| use_of_first(store, 9)));
-    let (answers, notes) = join(join_all(applied), noted).await;
+    let uses = join_all((1..=CROWD).map(|_| use_of_first(store, 9)));
+    let (answers, notes) = join(join_all(applied), uses).await;
     notes.into_iter().collect::<Outcome>()?;
     let mut deletions = 0;
     for (answer, change) in answers.into_iter().zip(&changes) {

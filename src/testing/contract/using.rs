@@ -9,6 +9,7 @@ use super::fixture::{OWNER, at, id, key, revocation, rotation, version};
 use super::rule::{Outcome, Rule};
 use crate::record::change::KeyChange;
 use crate::record::key::KeyRecord;
+use crate::record::secret::SecretVersion;
 use crate::record::update::KeyUpdate;
 use crate::scope::name::Scope;
 use crate::store::registry::KeyRegistry;
@@ -119,7 +120,7 @@ async fn left_out(store: &dyn KeyRegistry) -> Outcome {
     let last = rotated
         .secret_versions()
         .first()
-        .and_then(|version| version.last_used_at());
+        .and_then(SecretVersion::last_used_at);
     expect_eq("the last use of a new secret", &last, &None)?;
     insert(store, &key(9)).await?;
     expect_stored(store, "a key that was used before it existed", &key(9)).await
@@ -148,11 +149,10 @@ async fn late_use(store: &dyn KeyRegistry) -> Outcome {
 async fn kept(store: &dyn KeyRegistry) -> Outcome {
     let mut record = key(1);
     insert(store, &record).await?;
-    for change in changes() {
-        let second = 10 + record.secret_versions().len() as i64;
+    for (change, second) in changes().iter().zip(10..) {
         note(store, &[KeyUse::new(id(1), 1, at(second))]).await?;
         record = record.with_use_noted(1, at(second));
-        record = expect_change(store, &record, &change).await?;
+        record = expect_change(store, &record, change).await?;
     }
     let found = get(store, id(1)).await?;
     let last = found.and_then(|found| found.last_used_at());
