@@ -80,9 +80,12 @@ impl KeyPrefix {
     /// How many digits are shown.
     pub const LEN: usize = 8;
 
+    /// Stands for the prefix of a key that was imported without it: `????????`.
+    pub const UNKNOWN: Self = Self([b'?'; Self::LEN]);
+
     /// The digits.
     pub fn as_str(&self) -> &str {
-        // OK because every constructor takes hexadecimal digits only.
+        // OK because every constructor takes ASCII only.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
@@ -99,7 +102,7 @@ impl fmt::Debug for KeyPrefix {
     }
 }
 
-/// Reads 8 lower-case hexadecimal digits, as a store keeps them.
+/// Reads 8 lower-case hexadecimal digits, or [`UNKNOWN`](Self::UNKNOWN), as a store keeps them.
 impl FromStr for KeyPrefix {
     type Err = InvalidKeyPrefix;
 
@@ -108,7 +111,7 @@ impl FromStr for KeyPrefix {
         let hexadecimal = digits
             .iter()
             .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
-        if hexadecimal {
+        if hexadecimal || digits == Self::UNKNOWN.0 {
             Ok(Self(digits))
         } else {
             Err(InvalidKeyPrefix)

@@ -2,9 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::fixture::{at, id, key, version};
+use super::fixture::{at, digest, id, key, version};
+use crate::key::token::KeyPrefix;
 use crate::record::key::KeyRecord;
 use crate::record::revocation::Revocation;
+use crate::record::secret::SecretVersion;
 use crate::scope::name::Scope;
 use crate::scope::set::ScopeSet;
 
@@ -64,6 +66,15 @@ pub(super) fn records() -> Vec<(&'static str, KeyRecord)> {
                 .with_revocation(Some(Revocation::new(at(9), ""))),
         ),
         ("a key with 8 secrets", with_eight_versions()),
+        (
+            "a key whose prefix is unknown",
+            key(18).with_secret_versions([SecretVersion::new(
+                1,
+                digest(18),
+                KeyPrefix::UNKNOWN,
+                at(0),
+            )]),
+        ),
         (
             "a key with great version numbers",
             key(15).with_secret_versions([

@@ -41,7 +41,7 @@ async fn forwards(store: &dyn KeyRegistry) -> Outcome {
     insert(store, &bystander).await?;
     let microsecond = |microsecond| Timestamp::constant(at(30).as_second(), microsecond * 1_000);
     for (version, used_at) in [
-        (1, at(-70_000_000_000)),
+        (1, at(-6_600_000_000)),
         (1, Timestamp::constant(0, -1_000)),
         (1, at(10)),
         (1, at(4)),

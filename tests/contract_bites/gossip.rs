@@ -1,0 +1,123 @@
+//! A store in memory that tells of changes, but for one flaw.
+
+use std::sync::{Arc, Mutex, Weak};
+
+use async_trait::async_trait;
+use tower_api_key::key::KeyDigest;
+use tower_api_key::record::{KeyChange, KeyId, KeyRecord};
+use tower_api_key::store::{
+    ChangeFeed, FeedEvent, FeedListener, KeyPage, KeyUse, PageRequest, StoreError,
+};
+use tower_api_key::{KeyRegistry, KeyStore, MemoryStore};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    None,
+    TellsNothingAtFirst,
+    KeepsAdditionsBack,
+    KeepsChangesBack,
+    TellsUses,
+    TellsAfterTheProof,
+    HoldsListeners,
+}
+
+#[derive(Clone)]
+pub(crate) struct Gossip {
+    inner: MemoryStore,
+    flaw: Flaw,
+    mouths: Arc<Mutex<Vec<Arc<Mouth>>>>,
+}
+
+/// Passes on to one listener what the store tells.
+struct Mouth {
+    flaw: Flaw,
+    listener: Weak<dyn FeedListener>,
+    held: Mutex<Option<Arc<dyn FeedListener>>>,
+}
+
+impl Gossip {
+    pub(crate) fn new(flaw: Flaw) -> Self {
+        Self {
+            inner: MemoryStore::new(),
+            flaw,
+            mouths: Arc::default(),
+        }
+    }
+}
+
+impl FeedListener for Mouth {
+    fn on_event(&self, event: FeedEvent) {
+        let tell = |event| {
+            if let Some(listener) = self.listener.upgrade() {
+                listener.on_event(event);
+            }
+        };
+        match (self.flaw, event) {
+            (Flaw::KeepsAdditionsBack, FeedEvent::Added(_))
+            | (Flaw::KeepsChangesBack, FeedEvent::Changed(_))
+            | (Flaw::TellsNothingAtFirst, FeedEvent::InStep) => {}
+            (Flaw::TellsAfterTheProof, FeedEvent::Added(_)) => {
+                tell(FeedEvent::CaughtUp {
+                    as_of: std::time::Instant::now() + std::time::Duration::from_secs(60),
+                });
+                tell(event);
+            }
+            _ => tell(event),
+        }
+    }
+}
+
+impl ChangeFeed for Gossip {
+    fn watch(&self, listener: Weak<dyn FeedListener>) {
+        let held = listener
+            .upgrade()
+            .filter(|_| self.flaw == Flaw::HoldsListeners);
+        let mouth = Arc::new(Mouth {
+            flaw: self.flaw,
+            listener,
+            held: Mutex::new(held),
+        });
+        let listener: Arc<dyn FeedListener> = mouth.clone();
+        self.inner.watch(Arc::downgrade(&listener));
+        assert_eq!(
+            mouth.held.lock().unwrap().is_some(),
+            self.flaw == Flaw::HoldsListeners
+        );
+        self.mouths.lock().unwrap().push(mouth);
+    }
+}
+
+#[async_trait]
+impl KeyStore for Gossip {
+    async fn find(&self, digest: &KeyDigest) -> Result<Option<Arc<KeyRecord>>, StoreError> {
+        self.inner.find(digest).await
+    }
+}
+
+#[async_trait]
+impl KeyRegistry for Gossip {
+    async fn insert(&self, record: KeyRecord) -> Result<Arc<KeyRecord>, StoreError> {
+        self.inner.insert(record).await
+    }
+
+    async fn get(&self, id: &KeyId) -> Result<Option<Arc<KeyRecord>>, StoreError> {
+        self.inner.get(id).await
+    }
+
+    async fn list(&self, owner: &str, page: &PageRequest) -> Result<KeyPage, StoreError> {
+        self.inner.list(owner, page).await
+    }
+
+    async fn apply(&self, id: &KeyId, change: &KeyChange) -> Result<Arc<KeyRecord>, StoreError> {
+        self.inner.apply(id, change).await
+    }
+
+    async fn record_usage(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
+        if self.flaw == Flaw::TellsUses {
+            let told = uses.iter().map(|one| FeedEvent::Changed(one.key()));
+            let mouths = self.mouths.lock().unwrap();
+            told.for_each(|event| mouths.iter().for_each(|mouth| mouth.on_event(event)));
+        }
+        self.inner.record_usage(uses).await
+    }
+}
