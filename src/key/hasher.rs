@@ -57,6 +57,11 @@ impl KeyHasher {
         Ok(Self(Function::HmacSha256(Box::new(hmac))))
     }
 
+    /// Whether anyone who has a key can compute its digest.
+    pub(crate) fn is_sha256(&self) -> bool {
+        matches!(self.0, Function::Sha256)
+    }
+
     /// The digest of a key.
     pub fn digest(&self, key: &ApiKey) -> KeyDigest {
         self.digest_octets(key.expose_secret().as_bytes())

@@ -33,10 +33,10 @@ use crate::verify::verifier::Verifier;
 /// caller's part.
 #[derive(Clone)]
 pub struct KeyManager<S> {
-    store: S,
+    pub(super) store: S,
     format: KeyFormat,
-    hasher: KeyHasher,
-    clock: Arc<dyn Clock>,
+    pub(super) hasher: KeyHasher,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 impl<S: KeyRegistry> KeyManager<S> {

@@ -1,4 +1,4 @@
-//! The life of a key: issue, list, update, rotate, disable, revoke, delete, delegate.
+//! The life of a key: issue or import, list, update, rotate, disable, revoke, delete, delegate.
 //!
 //! A [`KeyManager`] works on any [`KeyRegistry`](crate::store::KeyRegistry). Owners come from the
 //! caller's code: take them from a session or an [`Identity`](crate::identity::Identity), never
@@ -28,12 +28,17 @@
 //! ```
 
 pub(crate) mod error;
+pub(crate) mod import;
+pub(crate) mod import_key;
+pub(crate) mod import_report;
 pub(crate) mod issued;
 pub(crate) mod limits;
 pub(crate) mod manager;
 pub(crate) mod new_key;
 
 pub use error::{ManageError, ManageErrorKind};
+pub use import_key::LegacyKey;
+pub use import_report::{ImportRefusal, ImportRefusalKind, ImportReport};
 pub use issued::IssuedKey;
 pub use manager::KeyManager;
 pub use new_key::NewKey;

@@ -285,7 +285,7 @@ async fn changed_and_used(
     changes: &[KeyChange],
 ) -> Outcome<Vec<Result<Arc<KeyRecord>, StoreError>>> {
     let applied = |changes: &[KeyChange]| {
-        let changes = changes.to_vec().into_iter();
+        let changes = changes.iter().cloned();
         join_all(changes.map(async |change| store.apply(&id(1), &change).await))
     };
     let used =

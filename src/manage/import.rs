@@ -1,0 +1,122 @@
+//! Taking over the keys of an older system.
+
+use std::sync::Arc;
+
+use super::error::{ManageError, ManageErrorKind};
+use super::import_key::LegacyKey;
+use super::import_report::{ImportRefusal, ImportReport};
+use super::manager::KeyManager;
+use crate::record::key::KeyRecord;
+use crate::store::error::{StoreError, StoreErrorKind};
+use crate::store::registry::KeyRegistry;
+
+impl<S: KeyRegistry> KeyManager<S> {
+    /// Adds keys that clients have already, by the digests that an older system kept of them.
+    ///
+    /// For a client to notice nothing,
+    /// - each digest must be the plain SHA-256 of the key's whole text as the client sends it,
+    ///   prefix and all: neither salted nor of a part;
+    /// - each key must have a format that the layer accepts, a prefix and 64 lower-case hexadecimal
+    ///   digits: others are refused before the store is asked. An import cannot check that, since
+    ///   it sees no key; try one of them first.
+    ///
+    /// Each key is imported or refused by itself. A key that has expired is imported, and stays
+    /// expired. Keys are taken from the iterator and sent to the store 1,000 at a time. When the
+    /// store fails for all of those, the import stops.
+    ///
+    /// An import can be run again, after it stopped or was dropped: a key that was imported is
+    /// refused as one that [exists](super::import_report::ImportRefusalKind::AlreadyExists).
+    ///
+    /// ```
+    /// use tower_api_key::manage::LegacyKey;
+    /// use tower_api_key::{KeyManager, MemoryStore, Scope};
+    ///
+    /// # futures::executor::block_on(async {
+    /// let key = format!("tc_{}", "0123456789abcdef".repeat(4)); // a client has this, and a table its digest
+    /// let digest = "33962456af802c8fb1e558ba3a0d5cee868315eb0c3e19ba9fc7446071d03434";
+    ///
+    /// let keys = KeyManager::new(MemoryStore::new());
+    /// let rows = [LegacyKey::from_hex("acct_42", "CI", digest).with_scopes(Scope::READ)];
+    /// let report = keys.import(rows).await?;
+    /// assert!(report.is_complete(), "{:?}", report.refused());
+    ///
+    /// assert_eq!(keys.verifier().verify(&key).await?.owner(), "acct_42");
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError`], and nothing is imported, when the manager's hasher is not SHA-256: no
+    /// imported digest would ever match
+    /// ([`InvalidInput`](super::error::ManageErrorKind::InvalidInput)).
+    pub async fn import(
+        &self,
+        keys: impl IntoIterator<Item = LegacyKey>,
+    ) -> Result<ImportReport, ManageError> {
+        if !self.hasher.is_sha256() {
+            let message = "expected a manager that digests with SHA-256 for an import, \
+                           found one with HMAC-SHA-256, which would match no imported digest";
+            return Err(ManageError::new(ManageErrorKind::InvalidInput, message));
+        }
+        let mut report = ImportReport::default();
+        let mut keys = keys.into_iter().enumerate().peekable();
+        while keys.peek().is_some() {
+            let chunk = keys.by_ref().take(CHUNK);
+            let answered = self.import_chunk(chunk, &mut report).await;
+            if let (false, Some((next, _))) = (answered, keys.peek()) {
+                report.stop_before(*next);
+                break;
+            }
+        }
+        Ok(report.in_order())
+    }
+
+    /// Returns whether the store works, as far as these keys tell.
+    async fn import_chunk(
+        &self,
+        keys: impl Iterator<Item = (usize, LegacyKey)>,
+        report: &mut ImportReport,
+    ) -> bool {
+        let now = self.clock.now();
+        let (mut indices, mut records) = (Vec::new(), Vec::new());
+        for (index, key) in keys {
+            match key.into_record(now) {
+                Ok(record) => {
+                    indices.push(index);
+                    records.push(record);
+                }
+                Err(error) => report.refuse(ImportRefusal::of_key(index, &error)),
+            }
+        }
+        if records.is_empty() {
+            return true;
+        }
+        let mut works = false;
+        let answers = self.store.insert_many(records).await;
+        // A store that answers too little has failed for the others.
+        let answers = answers
+            .into_iter()
+            .chain(std::iter::repeat_with(unanswered));
+        for (index, answer) in indices.into_iter().zip(answers) {
+            match answer {
+                Ok(_) => {
+                    report.count_imported();
+                    works = true;
+                }
+                Err(error) => {
+                    works |= error.kind() == StoreErrorKind::AlreadyExists;
+                    report.refuse(ImportRefusal::of_store(index, error));
+                }
+            }
+        }
+        works
+    }
+}
+
+/// How many keys are sent to the store at once.
+const CHUNK: usize = 1_000;
+
+fn unanswered() -> Result<Arc<KeyRecord>, StoreError> {
+    let message = "expected an answer for each key, found fewer";
+    Err(StoreError::new(StoreErrorKind::Unavailable, message))
+}
