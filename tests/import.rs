@@ -15,7 +15,9 @@ use sha2::{Digest, Sha256};
 use support::timed_keys;
 use tower_api_key::denial::DenialKind;
 use tower_api_key::key::{KeyDigest, KeyHasher, KeyPrefix};
-use tower_api_key::manage::{ImportRefusalKind, ImportReport, LegacyKey, ManageErrorKind};
+use tower_api_key::manage::{
+    ImportRefusal, ImportRefusalKind, ImportReport, LegacyKey, ManageErrorKind,
+};
 use tower_api_key::record::{KeyChange, KeyId, KeyRecord, Revocation};
 use tower_api_key::store::{KeyPage, KeyUse, PageRequest, StoreError, StoreErrorKind};
 use tower_api_key::{KeyManager, KeyRegistry, KeyStore, MemoryStore, Scope, ScopeSet};
@@ -223,11 +225,7 @@ fn an_import_stops_when_the_store_fails_and_can_be_run_again() {
     );
     assert!(!report.is_complete());
     let failed: Vec<_> = (1_200..3_000).collect();
-    let indices: Vec<_> = report
-        .refused()
-        .iter()
-        .map(|refusal| refusal.index())
-        .collect();
+    let indices: Vec<_> = report.refused().iter().map(ImportRefusal::index).collect();
     assert_eq!(indices, failed);
     let (_, kind, text, cause) = refusals(&report).remove(0);
     assert_eq!(kind, ImportRefusalKind::Store);

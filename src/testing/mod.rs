@@ -1,5 +1,12 @@
 //! For the tests of what uses this crate, and of stores of one's own.
 //!
-//! [`contract`] is the suite that every store of this crate passes.
+//! [`contract`] is the suite that every store of this crate passes. [`FaultyStore`] puts faults
+//! before another store: errors, delays, hangs, panics, wrong rows and lost answers.
 
 pub mod contract;
+pub(crate) mod fault;
+pub(crate) mod faulty;
+mod plan;
+
+pub use fault::Fault;
+pub use faulty::FaultyStore;
