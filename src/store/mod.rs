@@ -35,6 +35,8 @@ pub(crate) mod memory;
 pub(crate) mod page;
 pub(crate) mod registry;
 pub(crate) mod replica;
+#[cfg(feature = "sqlite")]
+pub(crate) mod sqlite;
 pub(crate) mod usage;
 
 #[cfg(feature = "tokio")]
@@ -45,4 +47,6 @@ pub use key_store::KeyStore;
 pub use memory::MemoryStore;
 pub use page::{KeyPage, PageRequest};
 pub use registry::KeyRegistry;
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqliteOptions, SqliteStore};
 pub use usage::KeyUse;

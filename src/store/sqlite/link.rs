@@ -1,0 +1,181 @@
+//! One connection to the file.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::failure::{Fault, is_busy};
+use super::options::{SqliteOptions, Synchronous};
+use super::schema;
+use super::sql::Sql;
+use crate::store::error::{StoreError, StoreErrorKind};
+
+/// Where the file is, and how to open it.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) path: Box<Path>,
+    pub(crate) flags: OpenFlags,
+    pub(crate) options: SqliteOptions,
+    pub(crate) sql: Sql,
+}
+
+/// One connection to the file.
+pub(crate) struct Link {
+    connection: Connection,
+    place: Arc<Place>,
+    /// Whether the tables were found to be the right ones.
+    checked: bool,
+}
+
+impl Link {
+    /// Opens the connection that changes are made on, and the file where there is none.
+    pub(crate) fn for_writing(place: &Arc<Place>) -> Result<Self, StoreError> {
+        let link = Self::open(place, place.flags, place.options.busy_timeout)?;
+        link.prepare_to_write()
+            .map_err(|fault| fault.at(&place.path))?;
+        Ok(link)
+    }
+
+    /// Opens a connection that only reads, and waits so long for a lock. Readers hardly ever need
+    /// one.
+    pub(crate) fn for_reading(
+        place: &Arc<Place>,
+        busy_timeout: Duration,
+    ) -> Result<Self, StoreError> {
+        let flags = place.flags.difference(OpenFlags::SQLITE_OPEN_CREATE);
+        let link = Self::open(place, flags, busy_timeout)?;
+        // Not opened read-only, since a reader may have to make the files beside the database.
+        let made = link.connection.execute_batch("PRAGMA query_only = on");
+        made.map_err(|error| Fault::from(error).at(&place.path))?;
+        Ok(link)
+    }
+
+    /// Reads, once the tables were found to be the right ones.
+    pub(crate) fn read<T>(
+        &mut self,
+        work: impl FnOnce(&Connection, &Sql) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        self.check()?;
+        work(&self.connection, &self.place.sql)
+    }
+
+    /// Reads, and names the file in an error.
+    pub(crate) fn read_or_tell<T>(
+        &mut self,
+        work: impl FnOnce(&Connection, &Sql) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        self.read(work).map_err(|fault| self.tell(fault))
+    }
+
+    /// Makes a change, of which all or nothing takes effect.
+    pub(crate) fn write<T>(
+        &mut self,
+        work: impl FnOnce(&mut Connection, &Sql) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        let done = self
+            .check()
+            .and_then(|()| work(&mut self.connection, &self.place.sql));
+        done.map_err(|fault| self.tell(fault))
+    }
+
+    /// Brings the tables to the newest version.
+    pub(crate) fn migrate(&mut self) -> Result<(), StoreError> {
+        let place = &self.place;
+        let prefix = &place.options.table_prefix;
+        let name = place.path.display().to_string();
+        schema::migrate(&mut self.connection, &place.sql, prefix, &name)
+            .map_err(|fault| self.tell(fault))
+    }
+
+    /// A number that changes when another connection has committed.
+    pub(crate) fn data_version(&self) -> Result<i64, Fault> {
+        let mut statement = self.connection.prepare_cached("PRAGMA data_version")?;
+        Ok(statement.query_row([], |row| row.get(0))?)
+    }
+
+    fn open(
+        place: &Arc<Place>,
+        flags: OpenFlags,
+        busy_timeout: Duration,
+    ) -> Result<Self, StoreError> {
+        let opened = Connection::open_with_flags(&*place.path, flags).and_then(|connection| {
+            connection.busy_timeout(busy_timeout)?;
+            connection.execute_batch("PRAGMA foreign_keys = on")?;
+            Ok(connection)
+        });
+        let connection = opened.map_err(|error| Fault::from(error).at(&place.path))?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        Ok(Self {
+            connection,
+            place: place.clone(),
+            checked: false,
+        })
+    }
+
+    fn prepare_to_write(&self) -> Result<(), Fault> {
+        if self.connection.is_readonly("main")? {
+            let name = self.place.path.display();
+            let message =
+                format!("expected a database that can be written, found {name} read-only");
+            return Err(StoreError::new(StoreErrorKind::Misconfigured, message).into());
+        }
+        self.switch_to_wal()?;
+        let synchronous = match self.place.options.synchronous {
+            // On Apple's systems, the disk writes its own cache out only when asked like this.
+            Synchronous::Full => "PRAGMA synchronous = full; PRAGMA fullfsync = on",
+            Synchronous::Normal => "PRAGMA synchronous = normal",
+        };
+        Ok(self.connection.execute_batch(synchronous)?)
+    }
+
+    /// With a write-ahead log, look-ups never wait for changes. The switch needs the file alone,
+    /// and SQLite itself doesn't wait for that.
+    fn switch_to_wal(&self) -> Result<(), Fault> {
+        let until = Instant::now() + self.place.options.busy_timeout;
+        loop {
+            let switched = self
+                .connection
+                .query_row("PRAGMA journal_mode = wal", [], |row| {
+                    row.get::<_, String>(0)
+                });
+            match switched {
+                Ok(mode) if mode == "wal" => return Ok(()),
+                Ok(mode) => {
+                    let name = self.place.path.display();
+                    let message = format!(
+                        "expected a file system on which {name} can have a write-ahead log, found \
+                         that its journal mode stays {mode}"
+                    );
+                    return Err(StoreError::new(StoreErrorKind::Misconfigured, message).into());
+                }
+                Err(error) if is_busy(&error) && Instant::now() < until => sleep(PAUSE),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn check(&mut self) -> Result<(), Fault> {
+        if !self.checked {
+            let name = self.place.path.display().to_string();
+            schema::check(&self.connection, &self.place.sql, &name)?;
+            self.checked = true;
+        }
+        Ok(())
+    }
+
+    fn tell(&self, fault: Fault) -> StoreError {
+        fault.at(&self.place.path)
+    }
+}
+
+/// A transaction that takes the write lock at once, so that nothing it has read changes under it.
+pub(crate) const IMMEDIATE: TransactionBehavior = TransactionBehavior::Immediate;
+
+/// All statements stay prepared.
+const STATEMENTS: usize = 32;
+
+/// How long to wait before the next try of what SQLite doesn't wait for.
+const PAUSE: Duration = Duration::from_millis(5);

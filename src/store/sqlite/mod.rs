@@ -1,0 +1,21 @@
+//! Keys in an SQLite file: the embedded default, for the servers of one machine.
+//!
+//! [`SqliteStore`] answers look-ups at once, from read connections of its own, and makes every
+//! change on one thread. [`SqliteOptions`] says how.
+
+pub(crate) mod failure;
+pub(crate) mod feed;
+pub(crate) mod inline;
+pub(crate) mod link;
+pub(crate) mod location;
+pub(crate) mod options;
+pub(crate) mod read;
+pub(crate) mod row;
+pub(crate) mod schema;
+pub(crate) mod sql;
+pub(crate) mod store;
+pub(crate) mod worker;
+pub(crate) mod write;
+
+pub use options::SqliteOptions;
+pub use store::SqliteStore;

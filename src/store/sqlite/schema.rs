@@ -1,0 +1,122 @@
+//! The tables, in numbered versions.
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+
+use super::failure::Fault;
+use super::sql::Sql;
+use crate::store::error::{StoreError, StoreErrorKind};
+
+/// Brings the tables to the newest version. Whoever comes second waits for the first, and finds
+/// its work done.
+pub(crate) fn migrate(
+    database: &mut Connection,
+    sql: &Sql,
+    prefix: &str,
+    name: &str,
+) -> Result<(), Fault> {
+    let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = version(&transaction, sql)?;
+    let done = usize::try_from(found).unwrap_or(usize::MAX);
+    let Some(steps) = STEPS.get(done..) else {
+        return Err(wrong_version(found, name));
+    };
+    if steps.is_empty() {
+        return Ok(());
+    }
+    for step in steps {
+        transaction.execute_batch(&step.replace("{prefix}", prefix))?;
+    }
+    let record = format!(
+        "INSERT INTO {} (name, value) VALUES ('schema_version', ?1) \
+         ON CONFLICT DO UPDATE SET value = excluded.value",
+        sql.meta
+    );
+    transaction.execute(&record, [newest()])?;
+    Ok(transaction.commit()?)
+}
+
+/// Whether the tables are those that this crate knows.
+pub(crate) fn check(database: &Connection, sql: &Sql, name: &str) -> Result<(), Fault> {
+    match version(database, sql)? {
+        found if found == newest() => Ok(()),
+        0 => Err(misconfigured(format!(
+            "expected the tables of version {}, found none with the name {}, in the database \
+             {name}; call migrate() first",
+            newest(),
+            sql.keys,
+        ))),
+        found => Err(wrong_version(found, name)),
+    }
+}
+
+/// The version of the tables; 0 when there are none.
+fn version(database: &Connection, sql: &Sql) -> Result<i64, Fault> {
+    let exists = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1";
+    let exists: i64 = database.query_row(exists, [&sql.meta], |row| row.get(0))?;
+    if exists == 0 {
+        return Ok(0);
+    }
+    let query = format!(
+        "SELECT value FROM {} WHERE name = 'schema_version'",
+        sql.meta
+    );
+    let found = database.query_row(&query, [], |row| row.get(0));
+    Ok(found.optional()?.unwrap_or(0))
+}
+
+fn newest() -> i64 {
+    // OK because there are few steps.
+    i64::try_from(STEPS.len()).unwrap_or(i64::MAX)
+}
+
+fn wrong_version(found: i64, name: &str) -> Fault {
+    let newest = newest();
+    let advice = if (1..newest).contains(&found) {
+        "call migrate() first"
+    } else {
+        "a newer version of this crate made them"
+    };
+    misconfigured(format!(
+        "expected the tables of version {newest}, found version {found}, in the database {name}; \
+         {advice}"
+    ))
+}
+
+fn misconfigured(message: String) -> Fault {
+    StoreError::new(StoreErrorKind::Misconfigured, message).into()
+}
+
+/// What makes each version from the one before it. A step that was released never changes.
+const STEPS: &[&str] = &["
+    CREATE TABLE {prefix}meta (
+        name TEXT NOT NULL PRIMARY KEY,
+        value INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE {prefix}keys (
+        key INTEGER PRIMARY KEY,
+        id BLOB NOT NULL UNIQUE,
+        owner TEXT NOT NULL,
+        name TEXT NOT NULL,
+        scopes TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        expires_at INTEGER,
+        disabled INTEGER NOT NULL DEFAULT 0,
+        revoked_at INTEGER,
+        revoked_reason TEXT NOT NULL DEFAULT ''
+    ) STRICT;
+
+    CREATE INDEX {prefix}keys_by_owner ON {prefix}keys (owner, id);
+
+    CREATE TABLE {prefix}secrets (
+        digest BLOB NOT NULL PRIMARY KEY,
+        key INTEGER NOT NULL REFERENCES {prefix}keys (key) ON DELETE CASCADE,
+        number INTEGER NOT NULL,
+        prefix TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        retires_at INTEGER,
+        last_used_at INTEGER
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE INDEX {prefix}secrets_by_key ON {prefix}secrets (key, number);
+"];

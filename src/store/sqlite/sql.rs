@@ -1,0 +1,75 @@
+//! Every statement, for one prefix of the tables.
+
+/// The statements and the names that they use.
+#[derive(Debug)]
+pub(crate) struct Sql {
+    pub(crate) meta: String,
+    pub(crate) keys: String,
+    pub(crate) secrets: String,
+    pub(crate) find: String,
+    pub(crate) get: String,
+    pub(crate) list: String,
+    pub(crate) insert_key: String,
+    pub(crate) insert_secret: String,
+    pub(crate) update_key: String,
+    pub(crate) retire_secret: String,
+    pub(crate) delete_secret: String,
+    pub(crate) delete_key: String,
+    pub(crate) note_use: String,
+}
+
+impl Sql {
+    /// The statements for tables whose names start so; the prefix is a plain word.
+    pub(crate) fn new(prefix: &str) -> Self {
+        let meta = format!("{prefix}meta");
+        let keys = format!("{prefix}keys");
+        let secrets = format!("{prefix}secrets");
+        Self {
+            // The joins are outer ones, so that a secret without its key is seen as an error.
+            find: format!(
+                "SELECT {COLUMNS} FROM {secrets} AS found \
+                 LEFT JOIN {keys} AS k ON k.key = found.key \
+                 LEFT JOIN {secrets} AS s ON s.key = k.key WHERE found.digest = ?1"
+            ),
+            get: format!(
+                "SELECT {COLUMNS} FROM {keys} AS k \
+                 LEFT JOIN {secrets} AS s ON s.key = k.key WHERE k.id = ?1"
+            ),
+            list: format!(
+                "SELECT {COLUMNS} FROM (SELECT key FROM {keys} WHERE owner = ?1 AND id > ?2 \
+                 ORDER BY id LIMIT ?3) AS page JOIN {keys} AS k ON k.key = page.key \
+                 LEFT JOIN {secrets} AS s ON s.key = k.key ORDER BY k.id"
+            ),
+            insert_key: format!(
+                "INSERT INTO {keys} (id, owner, name, scopes, created_at, expires_at, disabled, \
+                 revoked_at, revoked_reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+                 ON CONFLICT DO NOTHING"
+            ),
+            insert_secret: format!(
+                "INSERT INTO {secrets} (key, number, digest, prefix, created_at, retires_at, \
+                 last_used_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING"
+            ),
+            update_key: format!(
+                "UPDATE {keys} SET name = ?2, scopes = ?3, expires_at = ?4, disabled = ?5, \
+                 revoked_at = ?6, revoked_reason = ?7 WHERE key = ?1"
+            ),
+            retire_secret: format!("UPDATE {secrets} SET retires_at = ?2 WHERE digest = ?1"),
+            delete_secret: format!("DELETE FROM {secrets} WHERE digest = ?1"),
+            // Its secrets go with it, by the foreign key.
+            delete_key: format!("DELETE FROM {keys} WHERE key = ?1"),
+            note_use: format!(
+                "UPDATE {secrets} SET last_used_at = ?3 \
+                 WHERE key = (SELECT key FROM {keys} WHERE id = ?1) AND number = ?2 \
+                 AND (last_used_at IS NULL OR last_used_at < ?3)"
+            ),
+            meta,
+            keys,
+            secrets,
+        }
+    }
+}
+
+/// What [`row`](super::row) reads, in this order: the key, then one of its secret versions.
+const COLUMNS: &str = "k.key, k.id, k.owner, k.name, k.scopes, k.created_at, k.expires_at, \
+                       k.disabled, k.revoked_at, k.revoked_reason, s.number, s.digest, s.prefix, \
+                       s.created_at, s.retires_at, s.last_used_at";

@@ -1,0 +1,371 @@
+//! The store.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::OpenFlags;
+use tokio::sync::oneshot;
+
+use super::failure::Fault;
+use super::feed::Watch;
+use super::inline::Inline;
+use super::link::{IMMEDIATE, Link, Place};
+use super::location::Location;
+use super::options::SqliteOptions;
+use super::read;
+use super::sql::Sql;
+use super::worker::Worker;
+use super::write;
+use crate::key::digest::KeyDigest;
+use crate::record::change::KeyChange;
+use crate::record::id::KeyId;
+use crate::record::key::KeyRecord;
+use crate::store::error::{StoreError, StoreErrorKind};
+use crate::store::feed::{ChangeFeed, FeedEvent, FeedListener, Listeners};
+use crate::store::key_store::KeyStore;
+use crate::store::page::{KeyPage, PageRequest};
+use crate::store::registry::KeyRegistry;
+use crate::store::usage::KeyUse;
+
+/// Keeps keys in an SQLite file, for the servers of one machine.
+///
+/// A look-up reads the file where it is called, and takes a few microseconds: no cache is needed
+/// before this store, and a revocation holds from the moment its call returns, in every process
+/// that has the file open. Changes are made one after the other, on a thread of the store; a call
+/// returns once the disk has the change.
+///
+/// Clones share one store. When the last is dropped, changes that were called for are finished, and
+/// the connections closed; the drop waits for that.
+///
+/// # Limits
+///
+/// - One machine: the file must not lie on a network file system.
+/// - The file is kept with a write-ahead log, so there are two more beside it, `-wal` and `-shm`.
+///   To copy the keys of a running server, use SQLite's backup or `VACUUM INTO`, not `cp`.
+/// - Times are kept to the microsecond.
+/// - A page that is not in memory holds the thread that looks a key up until the disk has answered:
+///   see [`with_lookups_on_a_thread`](SqliteOptions::with_lookups_on_a_thread).
+///
+/// # Panics
+///
+/// A call that has to wait panics outside of a tokio runtime with its timer enabled.
+///
+/// ```
+/// use tower_api_key::store::SqliteStore;
+/// use tower_api_key::{KeyManager, NewKey, Scope};
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// # let path = std::env::temp_dir().join(format!("tower-api-key-{}.db", std::process::id()));
+/// # let url = format!("sqlite://{}", path.display());
+/// let store = SqliteStore::connect(&url).await?; // such as sqlite:///var/lib/shop/keys.db
+/// store.migrate().await?;
+/// let keys = KeyManager::new(store);
+/// let fresh = keys.issue(NewKey::new("acct_42", "CI").with_scopes([Scope::READ])).await?;
+/// assert!(keys.verifier().verify(fresh.key.expose_secret()).await.is_ok());
+/// # drop(keys);
+/// # std::fs::remove_file(path)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct SqliteStore(Arc<Shared>);
+
+/// The threads come first, so that they end before their connections' readers do.
+struct Shared {
+    writer: Worker,
+    readers: Worker,
+    inline: Inline,
+    listeners: Arc<Listeners>,
+    place: Arc<Place>,
+}
+
+impl SqliteStore {
+    /// Opens the file of `sqlite:///absolute/path`, of `sqlite://relative/path` or of a plain path,
+    /// with the default [`SqliteOptions`]. A file that does not exist is made, unless the URL ends
+    /// in `?mode=rw`. Nothing in a path is decoded.
+    ///
+    /// It needs its tables before it can keep keys: see [`migrate`](Self::migrate).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`], which names the file, when
+    /// - the URL has another scheme or a parameter that is not known, or names no file, such as
+    ///   `sqlite::memory:` ([`Misconfigured`](StoreErrorKind::Misconfigured));
+    /// - the file or its directory does not exist, cannot be written, or is no SQLite database
+    ///   (likewise);
+    /// - another process holds the file for longer than the busy time-out
+    ///   ([`TimedOut`](StoreErrorKind::TimedOut)).
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        Self::connect_with(url, SqliteOptions::new()).await
+    }
+
+    /// As [`connect`](Self::connect), with these options.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn connect_with(url: &str, options: SqliteOptions) -> Result<Self, StoreError> {
+        let location = Location::parse(url)?;
+        let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        flags.set(OpenFlags::SQLITE_OPEN_CREATE, location.create);
+        Self::open(location.path, flags, options).await
+    }
+
+    /// Opens a file with rusqlite's own flags, such as those that make no file, or that let the
+    /// path be one of SQLite's `file:` URIs.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect), and when the flags are for reading only, for a database in
+    /// memory or for a shared cache ([`Misconfigured`](StoreErrorKind::Misconfigured)).
+    pub async fn open(
+        path: impl AsRef<Path>,
+        flags: OpenFlags,
+        options: SqliteOptions,
+    ) -> Result<Self, StoreError> {
+        check_flags(flags)?;
+        let sql = Sql::new(&options.table_prefix);
+        let place = Arc::new(Place {
+            path: path.as_ref().into(),
+            flags,
+            options,
+            sql,
+        });
+        let listeners = Arc::new(Listeners::new(FeedEvent::Lost));
+        let (mut writer, jobs) = Worker::new(place.clone());
+        let (opened, links) = oneshot::channel();
+        let thread = writer.spawn("api-keys-write", {
+            let (place, listeners) = (place.clone(), listeners.clone());
+            move || match open_all(&place) {
+                Ok((mut link, inline, readers)) => {
+                    let mut watch = Watch::new(listeners, place.options.poll_interval);
+                    watch.look(&link);
+                    let _ = opened.send(Ok((inline, readers)));
+                    watch.work(&mut link, &jobs);
+                }
+                Err(error) => {
+                    let _ = opened.send(Err(error));
+                }
+            }
+        })?;
+        let (inline, readers) = writer.wait(links).await?;
+        // Not before: whoever gives up connecting does not wait for the thread to end.
+        writer.end_with(thread);
+        Ok(Self(Arc::new(Shared {
+            writer,
+            readers: Worker::of_readers(place.clone(), readers)?,
+            inline: Inline::new(inline),
+            listeners,
+            place,
+        })))
+    }
+
+    /// Makes the tables, or brings those of an older version of this crate to the newest.
+    ///
+    /// It may be called at every start, by any number of processes at once.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`], and nothing is changed, when
+    /// - the tables were made by a newer version of this crate, or others have their names
+    ///   ([`Misconfigured`](StoreErrorKind::Misconfigured));
+    /// - the store fails.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        self.0.writer.change(Link::migrate).await
+    }
+
+    /// Makes a change in a transaction, and tells the listeners what `event` makes of its outcome.
+    async fn change<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&rusqlite::Connection, &Sql) -> Result<T, Fault> + Send + 'static,
+        event: Option<FeedEvent>,
+    ) -> Result<T, StoreError> {
+        let listeners = self.0.listeners.clone();
+        let changed = move |link: &mut Link| {
+            let done = link.write(|database, sql| {
+                let transaction = database.transaction_with_behavior(IMMEDIATE)?;
+                let done = work(&transaction, sql)?;
+                transaction.commit()?;
+                Ok(done)
+            })?;
+            if let Some(event) = event {
+                listeners.tell(event);
+            }
+            Ok(done)
+        };
+        self.0.writer.change(changed).await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&rusqlite::Connection, &Sql) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let reading = move |link: &mut Link| link.read_or_tell(work);
+        self.0.readers.ask(reading).await
+    }
+}
+
+#[async_trait]
+impl KeyStore for SqliteStore {
+    async fn find(&self, digest: &KeyDigest) -> Result<Option<Arc<KeyRecord>>, StoreError> {
+        if let Some(answer) = self.find_now(digest) {
+            return answer;
+        }
+        let digest = *digest;
+        self.read(move |database, sql| read::find(database, sql, &digest))
+            .await
+    }
+
+    /// Answers unless every connection is in use, or look-ups are on threads.
+    fn find_now(&self, digest: &KeyDigest) -> Option<Result<Option<Arc<KeyRecord>>, StoreError>> {
+        let look_up =
+            |link: &mut Link| link.read(|database, sql| read::find(database, sql, digest));
+        match self.0.inline.try_with(look_up)? {
+            Ok(found) => Some(Ok(found)),
+            // A thread can wait for the lock; the caller of this cannot.
+            Err(fault) if fault.is_busy() => None,
+            Err(fault) => Some(Err(fault.at(&self.0.place.path))),
+        }
+    }
+}
+
+#[async_trait]
+impl KeyRegistry for SqliteStore {
+    async fn insert(&self, record: KeyRecord) -> Result<Arc<KeyRecord>, StoreError> {
+        let record = Arc::new(record);
+        let added = record.clone();
+        let work = move |database: &_, sql: &_| write::insert(database, sql, &added);
+        let event = FeedEvent::Added(record.id());
+        self.change(work, Some(event)).await?;
+        Ok(record)
+    }
+
+    /// Adds them by the thousand, each thousand in one transaction with a deadline of its own.
+    async fn insert_many(
+        &self,
+        records: Vec<KeyRecord>,
+    ) -> Vec<Result<Arc<KeyRecord>, StoreError>> {
+        let mut answers = Vec::with_capacity(records.len());
+        let mut records = records.into_iter();
+        loop {
+            let part: Vec<_> = records.by_ref().take(PART).collect();
+            if part.is_empty() {
+                return answers;
+            }
+            answers.append(&mut self.insert_part(part).await);
+        }
+    }
+
+    async fn get(&self, id: &KeyId) -> Result<Option<Arc<KeyRecord>>, StoreError> {
+        let id = *id;
+        self.read(move |database, sql| {
+            let found = read::get(database, sql, &id)?;
+            Ok(found.map(|(_, record)| Arc::new(record)))
+        })
+        .await
+    }
+
+    async fn list(&self, owner: &str, page: &PageRequest) -> Result<KeyPage, StoreError> {
+        let (owner, page) = (owner.to_owned(), *page);
+        self.read(move |database, sql| read::list(database, sql, &owner, &page))
+            .await
+    }
+
+    async fn apply(&self, id: &KeyId, change: &KeyChange) -> Result<Arc<KeyRecord>, StoreError> {
+        let event = FeedEvent::of(*id, change);
+        let (id, change) = (*id, change.clone());
+        let work = move |database: &_, sql: &_| write::apply(database, sql, &id, &change);
+        self.change(work, Some(event)).await
+    }
+
+    async fn record_usage(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
+        if uses.is_empty() {
+            return Ok(());
+        }
+        let uses = uses.to_vec();
+        let work = move |database: &_, sql: &_| write::note_uses(database, sql, &uses);
+        self.change(work, None).await
+    }
+}
+
+impl ChangeFeed for SqliteStore {
+    /// A change by this store is told before its call returns. One by another process is told
+    /// within the [poll interval](SqliteOptions::with_poll_interval), as a
+    /// [`Reset`](FeedEvent::Reset): SQLite tells that another connection has committed to the file,
+    /// not what. So is a change of other tables in the file.
+    fn watch(&self, listener: Weak<dyn FeedListener>) {
+        self.0.listeners.add(listener);
+    }
+}
+
+impl SqliteStore {
+    async fn insert_part(&self, part: Vec<KeyRecord>) -> Vec<Result<Arc<KeyRecord>, StoreError>> {
+        let count = part.len();
+        let listeners = self.0.listeners.clone();
+        let added = self.0.writer.change(move |link| {
+            let added = link.write(|database, sql| write::insert_many(database, sql, part))?;
+            for record in added.iter().flatten() {
+                listeners.tell(FeedEvent::Added(record.id()));
+            }
+            Ok(added)
+        });
+        match added.await {
+            Ok(answers) => answers,
+            // None of them was added, or none is known to be.
+            Err(error) => {
+                let again = || StoreError::new(error.kind(), error.to_string());
+                (0..count).map(|_| Err(again())).collect()
+            }
+        }
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore")
+            .field("path", &self.0.place.path)
+            .field("options", &self.0.place.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How many records are added in one transaction; others' changes get their turn in between.
+const PART: usize = 1_000;
+
+/// The connection for changes, those that answer inline, and those on threads.
+type Links = (Link, Vec<Link>, Vec<Link>);
+
+fn open_all(place: &Arc<Place>) -> Result<Links, StoreError> {
+    let options = &place.options;
+    let writer = Link::for_writing(place)?;
+    let readers = |count, wait| -> Result<Vec<Link>, StoreError> {
+        let open = |_| Link::for_reading(place, wait);
+        (0..count).map(open).collect()
+    };
+    let count = options.readers.get();
+    let (inline, on_threads) = if options.inline {
+        (count, 1)
+    } else {
+        (0, count)
+    };
+    Ok((
+        writer,
+        readers(inline, Duration::ZERO)?,
+        readers(on_threads, options.busy_timeout)?,
+    ))
+}
+
+fn check_flags(flags: OpenFlags) -> Result<(), StoreError> {
+    let unfit = OpenFlags::SQLITE_OPEN_MEMORY | OpenFlags::SQLITE_OPEN_SHARED_CACHE;
+    if flags.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) && !flags.intersects(unfit) {
+        return Ok(());
+    }
+    Err(StoreError::new(
+        StoreErrorKind::Misconfigured,
+        format!(
+            "expected flags for reading and writing a file, without a shared cache, found {flags:?}"
+        ),
+    ))
+}
