@@ -125,7 +125,7 @@ impl<S: KeyRegistry> KeyManager<S> {
         if record.status(now) != KeyStatus::Active || maker_end.is_some_and(|end| now >= end) {
             return Err(exceeds("the key that makes a key does not work any more"));
         }
-        if new.owner != record.owner().into() {
+        if &*new.owner != record.owner() {
             return Err(exceeds("expected the owner of the key that makes a key"));
         }
         if !record.scopes().contains_all(&new.scopes) {

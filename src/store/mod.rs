@@ -33,6 +33,8 @@ pub(crate) mod feed;
 pub(crate) mod key_store;
 pub(crate) mod memory;
 pub(crate) mod page;
+#[cfg(feature = "redis")]
+pub(crate) mod redis;
 pub(crate) mod registry;
 pub(crate) mod replica;
 #[cfg(feature = "sqlite")]
@@ -46,6 +48,8 @@ pub use feed::{ChangeFeed, FeedEvent, FeedListener};
 pub use key_store::KeyStore;
 pub use memory::MemoryStore;
 pub use page::{KeyPage, PageRequest};
+#[cfg(feature = "redis")]
+pub use redis::{RedisOptions, RedisStore};
 pub use registry::KeyRegistry;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStore};

@@ -1,0 +1,216 @@
+//! What goes wrong between the store and Redis.
+
+use std::fmt;
+use std::time::Duration;
+
+use ::redis::{ErrorKind, RedisError};
+
+use crate::store::error::{StoreError, StoreErrorKind};
+
+/// A failure that many callers may be told of.
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    kind: StoreErrorKind,
+    message: String,
+    source: Option<RedisError>,
+}
+
+impl Failure {
+    pub(super) fn new(kind: StoreErrorKind, message: String) -> Self {
+        Self {
+            kind,
+            message,
+            source: None,
+        }
+    }
+
+    /// No connection was made to that address.
+    pub(super) fn of_connecting(error: RedisError, address: &dyn fmt::Display) -> Self {
+        if let Some(failure) = Self::of_answer(&error, address) {
+            return failure;
+        }
+        let (kind, found) = match error.kind() {
+            ErrorKind::AuthenticationFailed => {
+                (StoreErrorKind::Misconfigured, "its password refused")
+            }
+            ErrorKind::Parse => (StoreErrorKind::Misconfigured, "another protocol"),
+            ErrorKind::RESP3NotSupported => {
+                (StoreErrorKind::Misconfigured, "a version older than 6")
+            }
+            ErrorKind::InvalidClientConfig | ErrorKind::Client => {
+                (StoreErrorKind::Misconfigured, "that it cannot work so")
+            }
+            ErrorKind::Io if error.is_timeout() => (StoreErrorKind::TimedOut, "no answer in time"),
+            _ => (StoreErrorKind::Unavailable, "no connection"),
+        };
+        Self {
+            kind,
+            message: format!("expected redis at {address}, found {found}"),
+            source: Some(error),
+        }
+    }
+
+    /// A call over a connection to that address failed.
+    pub(super) fn of_call(error: RedisError, address: &dyn fmt::Display) -> Self {
+        Self::of_answer(&error, address).unwrap_or_else(|| Self {
+            kind: StoreErrorKind::Unavailable,
+            message: format!("expected an answer of redis at {address}, found its connection lost"),
+            source: Some(error),
+        })
+    }
+
+    /// The server at that address answered with an error. Its text is told only without what may
+    /// be a digest in it, and is no source.
+    fn of_answer(error: &RedisError, address: &dyn fmt::Display) -> Option<Self> {
+        let code = error.code()?;
+        let detail = error.detail().unwrap_or_default();
+        // Before Redis 7 an error within a script is an `ERR` whose text names it.
+        let code = match code {
+            "ERR" => KNOWN
+                .iter()
+                .find(|(known, ..)| detail.contains(known))
+                .map_or("ERR", |(known, ..)| known),
+            _ => code,
+        };
+        let (kind, message) = match KNOWN.iter().find(|(known, ..)| *known == code) {
+            Some((_, kind, expected, found)) => {
+                let message = format!("expected {expected} redis at {address}, found {found}");
+                (*kind, message)
+            }
+            None if detail.starts_with("DB index") => (
+                StoreErrorKind::Misconfigured,
+                format!("expected the database in redis at {address}, found none of that number"),
+            ),
+            None => (
+                StoreErrorKind::Unavailable,
+                format!(
+                    "expected redis at {address} to work, found it answers {code}: {}",
+                    without_arguments(detail)
+                ),
+            ),
+        };
+        let told_more = code == "NOPERM" && !detail.is_empty();
+        Some(Self {
+            kind,
+            message: if told_more {
+                format!("{message}: {}", without_arguments(detail))
+            } else {
+                message
+            },
+            source: None,
+        })
+    }
+
+    /// No answer came within the deadline.
+    pub(super) fn late(deadline: Duration, address: &dyn fmt::Display) -> Self {
+        let message =
+            format!("expected an answer of redis at {address} within {deadline:?}, found none");
+        Self::new(StoreErrorKind::TimedOut, message)
+    }
+
+    /// The connection was given up, since nothing is heard on it.
+    pub(super) fn silent(address: &dyn fmt::Display) -> Self {
+        let message = format!("expected redis at {address}, found it silent");
+        Self::new(StoreErrorKind::Unavailable, message)
+    }
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        let error = Self::new(failure.kind, failure.message);
+        match failure.source {
+            Some(source) => error.with_source(source),
+            None => error,
+        }
+    }
+}
+
+/// An error text up to where Redis repeats what it was sent, and without long runs of digits.
+fn without_arguments(detail: &str) -> String {
+    let detail = detail.split(", with args").next().unwrap_or_default();
+    let words = detail.split(' ').map(|word| {
+        let digits = word.bytes().filter(u8::is_ascii_hexdigit).count();
+        if digits < 32 { word } else { "[redacted]" }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+type Known = (&'static str, StoreErrorKind, &'static str, &'static str);
+
+/// What the codes of errors mean: code, kind, what was expected of the server, what was found.
+const KNOWN: &[Known] = &[
+    (
+        "WRONGPASS",
+        StoreErrorKind::Misconfigured,
+        "a user and password of",
+        "them refused",
+    ),
+    (
+        "NOAUTH",
+        StoreErrorKind::Misconfigured,
+        "a user and password of",
+        "that there are none",
+    ),
+    (
+        "NOPERM",
+        StoreErrorKind::Misconfigured,
+        "permission for the commands, keys and channel of the store in",
+        "that something is denied",
+    ),
+    (
+        "READONLY",
+        StoreErrorKind::Misconfigured,
+        "a primary,",
+        "a read-only replica",
+    ),
+    (
+        "MOVED",
+        StoreErrorKind::Misconfigured,
+        "a single server,",
+        "a node of a cluster",
+    ),
+    (
+        "CROSSSLOT",
+        StoreErrorKind::Misconfigured,
+        "a single server,",
+        "a node of a cluster",
+    ),
+    (
+        "WRONGTYPE",
+        StoreErrorKind::Corrupt,
+        "a value of the store in",
+        "one of another type",
+    ),
+    (
+        "OOM",
+        StoreErrorKind::Unavailable,
+        "room for a change in",
+        "its memory full",
+    ),
+    (
+        "MISCONF",
+        StoreErrorKind::Unavailable,
+        "room for a change in",
+        "that it cannot save to its disk",
+    ),
+    (
+        "LOADING",
+        StoreErrorKind::Unavailable,
+        "all keys in",
+        "it still loading them",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_redis_repeats_is_not_told() {
+        let digest = "ab".repeat(32);
+        let detail = format!("unknown command 'EVALSHA', with args beginning with: '{digest}'");
+        assert_eq!(without_arguments(&detail), "unknown command 'EVALSHA'");
+        let detail = format!("no access to '{{p}}:digest:{digest}' now");
+        assert_eq!(without_arguments(&detail), "no access to [redacted] now");
+    }
+}

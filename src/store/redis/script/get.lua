@@ -1,0 +1,5 @@
+-- The key of an id.
+-- KEYS: version, key. ARGV: expected version.
+local version = redis.call('GET', KEYS[1])
+if version ~= ARGV[1] then return {version} end
+return {version, redis.call('HGETALL', KEYS[2])}
