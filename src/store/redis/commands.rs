@@ -8,6 +8,7 @@ use super::reply::{Row, VERSION};
 use super::script::Scripts;
 use super::stored::{digits_of_time, text_of};
 use crate::key::digest::KeyDigest;
+use crate::record::change::KeyChange;
 use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
 use crate::record::secret::SecretVersion;
@@ -94,22 +95,22 @@ impl Commands {
         Ok(command)
     }
 
-    /// Makes the record of a row the one after a change, or deletes it; told as that event.
+    /// Makes the record of a row the one after that change, or deletes it.
     pub(super) fn change(
         &self,
         before: &Row,
+        change: &KeyChange,
         after: Option<&KeyRecord>,
-        event: FeedEvent,
     ) -> Result<Cmd, StoreError> {
         let record = &before.record;
         let id = record.id();
         let gone = record.secret_versions().iter().filter(|version| {
             after.is_none_or(|after| after.secret_version(version.digest()).is_none())
         });
-        let added = after.and_then(|after| {
-            let mut versions = after.secret_versions().iter();
-            versions.find(|version| record.secret_version(version.digest()).is_none())
-        });
+        let added = match (change, after) {
+            (KeyChange::Rotate { digest, .. }, Some(after)) => after.secret_version(digest),
+            _ => None,
+        };
         let mut command = self.scripts.change.command(3);
         command
             .arg(&self.names.version)
@@ -121,7 +122,7 @@ impl Commands {
             .arg(after.map(text).transpose()?.unwrap_or_default())
             .arg(&self.names.digests)
             .arg(&self.names.channel)
-            .arg(message_of(event))
+            .arg(message_of(FeedEvent::of(id, change)))
             .arg(added.map(digits).unwrap_or_default())
             .arg(added.map(field).unwrap_or_default());
         for version in gone {

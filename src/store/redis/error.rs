@@ -64,8 +64,9 @@ impl Failure {
     fn of_answer(error: &RedisError, address: &dyn fmt::Display) -> Option<Self> {
         let code = error.code()?;
         let detail = error.detail().unwrap_or_default();
-        // Before Redis 7 an error within a script is an `ERR` whose text names it.
+        // An error within a script may be an `ERR` whose text says what it is.
         let code = match code {
+            "ERR" if detail.contains("user executing the script can't") => "NOPERM",
             "ERR" => KNOWN
                 .iter()
                 .find(|(known, ..)| detail.contains(known))
@@ -125,9 +126,12 @@ impl From<Failure> for StoreError {
     }
 }
 
-/// An error text up to where Redis repeats what it was sent, and without long runs of digits.
+/// An error text up to where Redis repeats what it was sent or names the script, and without long
+/// runs of digits.
 fn without_arguments(detail: &str) -> String {
-    let detail = detail.split(", with args").next().unwrap_or_default();
+    let end = [", with args", " script: "].map(|part| detail.find(part));
+    let end = end.into_iter().flatten().min().unwrap_or(detail.len());
+    let detail = &detail[..end];
     let words = detail.split(' ').map(|word| {
         let digits = word.bytes().filter(u8::is_ascii_hexdigit).count();
         if digits < 32 { word } else { "[redacted]" }

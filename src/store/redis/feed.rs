@@ -112,7 +112,11 @@ mod tests {
             })
         };
         let id = KeyId::from_bytes([0xab; 16]);
-        for told in [FeedEvent::Added(id), FeedEvent::Changed(id), FeedEvent::Reset] {
+        for told in [
+            FeedEvent::Added(id),
+            FeedEvent::Changed(id),
+            FeedEvent::Reset,
+        ] {
             assert_eq!(event(message_of(told).as_bytes()), told);
         }
         for other in [&b""[..], b"a", b"x00", b"cab", &[b'a'; 33]] {

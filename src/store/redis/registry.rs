@@ -89,7 +89,7 @@ impl KeyRegistry for RedisStore {
         let mut row = shared.row(id).await?.ok_or_else(not_found)?;
         while began.elapsed() < shared.options.deadline {
             let after = change.applied_to(&row.record)?;
-            let command = shared.commands.change(&row, after.as_ref(), event)?;
+            let command = shared.commands.change(&row, change, after.as_ref())?;
             let script = &shared.commands.scripts.change;
             let reply = shared.link.run(script, &command, Repeat::Never).await?;
             match shared.changed(*id, reply)? {

@@ -46,7 +46,7 @@ use crate::store::key_store::KeyStore;
 /// Redis 6 or later, or what speaks its protocol (RESP3) and runs Lua scripts. One primary:
 /// replicas are not read, Sentinel is not asked, and a cluster is not supported. The user needs the
 /// commands `EVALSHA`, `SCRIPT LOAD`, `PING`, `SUBSCRIBE`, `PUBLISH`, `GET`, `SET`, `DEL`, `EXISTS`,
-/// `HGET`, `HGETALL`, `HSET`, `HDEL`, `ZADD`, `ZREM` and `ZRANGEBYLEX`, and the keys and the channel
+/// `HGET`, `HGETALL`, `HSET`, `HSETNX`, `HDEL`, `ZADD`, `ZREM` and `ZRANGEBYLEX`, and the keys and the channel
 /// that start with `{tower_api_key}:`, as in
 /// `ACL SETUSER keys on >… ~{tower_api_key}:* &{tower_api_key}:* +@all -@dangerous`.
 ///

@@ -20,7 +20,7 @@ if ARGV[4] == '' then
 end
 if added then
   redis.call('SET', added, ARGV[2])
-  redis.call('HSET', KEYS[2], ARGV[9], '')
+  redis.call('HSETNX', KEYS[2], ARGV[9], '')
 end
 redis.call('HSET', KEYS[2], 'record', ARGV[4])
 for i = 10, #ARGV, 2 do redis.call('HDEL', KEYS[2], ARGV[i + 1]) end

@@ -1,0 +1,19 @@
+//! Keys in Redis: the contract of a registry, changes that race, the feed, and every way to fail.
+//! Each test has a private server.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![cfg(feature = "redis")]
+
+#[path = "redis/errors.rs"]
+mod errors;
+#[path = "redis/faults.rs"]
+mod faults;
+#[path = "redis/feed.rs"]
+mod feed;
+#[path = "redis/kit.rs"]
+mod kit;
+#[path = "redis/life.rs"]
+mod life;
+#[path = "redis/races.rs"]
+mod races;
+#[path = "support/redis_server.rs"]
+mod redis_server;

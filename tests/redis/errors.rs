@@ -1,0 +1,413 @@
+//! Bad input: each error says what and where, and holds no secret.
+
+use std::error::Error;
+use std::fmt::Debug;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use tower_api_key::record::KeyChange;
+use tower_api_key::store::{
+    KeyUse, PageRequest, RedisOptions, RedisStore, StoreError, StoreErrorKind,
+};
+use tower_api_key::{KeyRegistry, KeyStore};
+
+use crate::kit::{
+    RedisServer, assert_fails, at, digest, find, id, options, record, rotation, store,
+};
+
+const PASSWORD: &str = "s3cr3t-of-redis";
+
+const ID: &str = "00000000000000000000000000000001";
+
+/// Fails if the error, or what caused it, tells the password or a digest.
+#[track_caller]
+fn assert_tells_no_secret(error: &StoreError) {
+    let mut shown = format!("{error:?}");
+    let mut cause: Option<&dyn Error> = Some(error);
+    while let Some(one) = cause {
+        shown.push_str(&format!("\n{one}\n{one:?}"));
+        cause = one.source();
+    }
+    for secret in [PASSWORD, "d1d1", "hunter"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}
+
+#[track_caller]
+fn assert_is<T: Debug>(result: Result<T, StoreError>, kind: StoreErrorKind, message: &str) {
+    if let Err(error) = &result {
+        assert_tells_no_secret(error);
+    }
+    assert_fails(result, kind, message);
+}
+
+#[tokio::test]
+async fn a_url_must_be_one_of_redis() {
+    for (url, found) in [
+        (
+            "http://u:hunter2@127.0.0.1:6379",
+            "one of an unknown scheme",
+        ),
+        ("u:hunter2@127.0.0.1", "something else"),
+        ("", "something else"),
+        ("redis://", "one that is not valid"),
+        ("redis://u:hunter2@127.0.0.1:port", "one that is not valid"),
+        (
+            "redis://u:hunter2@127.0.0.1/hunter",
+            "one that is not valid",
+        ),
+        ("redis://u:hunter2@0.0.0.0", "one that is not valid"),
+        ("redis://h/?protocol=hunter", "one that is not valid"),
+        ("rediss://u:hunter2@h/#hunter", "one that is not valid"),
+    ] {
+        let message = format!("expected a URL such as redis://host:6379/0, found {found}");
+        assert_is(
+            RedisStore::connect(url).await,
+            StoreErrorKind::Misconfigured,
+            &message,
+        );
+    }
+}
+
+#[tokio::test]
+async fn options_must_be_able_to_work() {
+    let new = RedisOptions::new;
+    let zero = Duration::ZERO;
+    let deadlines = "expected deadlines of more than zero, found zero";
+    let waits = "expected a shortest wait of more than zero and at most the longest, found another";
+    let prefix = "expected a prefix of 1 to 32 lower-case letters, digits and underscores that \
+                  starts with a letter, found another";
+    let mut cases = vec![
+        (new().with_deadline(zero), deadlines),
+        (new().with_connect_deadline(zero), deadlines),
+        (new().with_reconnect_backoff(zero, Duration::MAX), waits),
+        (
+            new().with_reconnect_backoff(Duration::MAX, Duration::from_secs(1)),
+            waits,
+        ),
+        (
+            new().with_proof_interval(zero),
+            "expected a proof interval of more than zero, found zero",
+        ),
+        (
+            new().with_max_in_flight(0),
+            "expected at least one call in flight, found zero",
+        ),
+        (
+            new().with_max_in_flight(usize::MAX),
+            "expected a bound on the calls in flight, found none",
+        ),
+    ];
+    let too_long = "a".repeat(33);
+    for bad in ["", "1a", "_a", "A", "a:", "a}", "ä", "a b", &*too_long] {
+        cases.push((new().with_prefix(bad), prefix));
+    }
+    for (options, message) in cases {
+        let connected = RedisStore::connect_with("redis://127.0.0.1:1", options).await;
+        assert_is(connected, StoreErrorKind::Misconfigured, message);
+    }
+}
+
+#[tokio::test]
+async fn nobody_there_is_unavailable_and_silence_is_too_late() {
+    let nobody = RedisStore::connect("redis://u:hunter2@127.0.0.1:1").await;
+    let message = "expected redis at 127.0.0.1:1, found no connection";
+    let source = nobody.as_ref().unwrap_err().source().unwrap().to_string();
+    assert!(source.contains("refused"), "{source}");
+    assert_is(nobody, StoreErrorKind::Unavailable, message);
+
+    let socket = RedisStore::connect("unix:///nowhere/redis.sock?pass=hunter2").await;
+    let message = "expected redis at /nowhere/redis.sock, found no connection";
+    assert_is(socket, StoreErrorKind::Unavailable, message);
+
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    for scheme in ["redis", "rediss"] {
+        let url = format!("{scheme}://u:hunter2@{address}");
+        let message = format!("expected redis at {address}, found no answer in time");
+        let connected = RedisStore::connect_with(&url, options()).await;
+        assert_is(connected, StoreErrorKind::TimedOut, &message);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_refused_and_a_right_one_is_never_shown() {
+    let Some(server) = RedisServer::start_with(&["--requirepass", PASSWORD]) else {
+        return;
+    };
+    let address = server.address();
+    let wrong = RedisStore::connect(&format!("redis://:{PASSWORD}x@{address}")).await;
+    let message = format!("expected a user and password of redis at {address}, found them refused");
+    assert_is(wrong, StoreErrorKind::Misconfigured, &message);
+    let none = RedisStore::connect(&server.url()).await;
+    let message =
+        format!("expected a user and password of redis at {address}, found that there are none");
+    assert_is(none, StoreErrorKind::Misconfigured, &message);
+
+    let right = format!("redis://:{PASSWORD}@{address}");
+    let store = RedisStore::connect_with(&right, options()).await.unwrap();
+    let shown = format!("{store:?}");
+    assert_eq!(
+        shown,
+        format!("RedisStore {{ address: \"{address}\", prefix: \"tower_api_key\", .. }}")
+    );
+    store.migrate().await.unwrap();
+    let number = RedisStore::connect(&format!("{right}/99")).await;
+    let message = format!("expected the database in redis at {address}, found none of that number");
+    assert_is(number, StoreErrorKind::Misconfigured, &message);
+    let tls = format!("rediss://:{PASSWORD}@{address}");
+    let error = RedisStore::connect_with(&tls, options()).await.unwrap_err();
+    assert_tells_no_secret(&error);
+    server.pause();
+    assert_tells_no_secret(&store.find(&digest(1)).await.unwrap_err());
+}
+
+#[tokio::test]
+async fn what_the_user_may_not_do_is_said_and_leaves_nothing() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let all = store(&server).await;
+    all.insert(record(1)).await.unwrap();
+    let size = server.command(&["DBSIZE"]);
+    let start = format!(
+        "expected permission for the commands, keys and channel of the store in redis at {}, \
+         found that something is denied: ",
+        server.address()
+    );
+    // The user of the documentation, without this and that.
+    for (user, rules) in [
+        ("channel", "~{tower_api_key}:* +@all"),
+        ("keys", "~other:* &{tower_api_key}:* +@all"),
+        (
+            "evalsha",
+            "~{tower_api_key}:* &{tower_api_key}:* +@all -evalsha",
+        ),
+        ("zadd", "~{tower_api_key}:* &{tower_api_key}:* +@all -zadd"),
+    ] {
+        let password = format!(">{PASSWORD}");
+        let mut words = vec!["ACL", "SETUSER", user, "on", &password, "resetchannels"];
+        words.extend(rules.split(' '));
+        server.command(&words);
+        let url = format!("redis://{user}:{PASSWORD}@{}", server.address());
+        let store = RedisStore::connect_with(&url, options()).await.unwrap();
+        let error = store.insert(record(2)).await.unwrap_err();
+        assert_tells_no_secret(&error);
+        assert_eq!(
+            error.kind(),
+            StoreErrorKind::Misconfigured,
+            "{user}: {error}"
+        );
+        assert!(error.to_string().starts_with(&start), "{error}");
+        let answers = store.insert_many(vec![record(2)]).await;
+        assert_eq!(
+            answers
+                .into_iter()
+                .map(|answer| answer.unwrap_err().kind())
+                .collect::<Vec<_>>(),
+            [StoreErrorKind::Misconfigured]
+        );
+        assert_eq!(server.command(&["DBSIZE"]), size);
+    }
+    assert_eq!(all.get(&id(2)).await.unwrap(), None);
+
+    let rules = "~{tower_api_key}:* &{tower_api_key}:* +@all -@dangerous";
+    let password = format!(">{PASSWORD}");
+    let mut words = vec!["ACL", "SETUSER", "keys", "reset", "on", &password];
+    words.extend(rules.split(' '));
+    server.command(&words);
+    let url = format!("redis://keys:{PASSWORD}@{}", server.address());
+    let store = RedisStore::connect_with(&url, options()).await.unwrap();
+    let heard = crate::kit::Heard::of(&store);
+    store.migrate().await.unwrap();
+    store.insert(record(2)).await.unwrap();
+    store
+        .apply(&id(2), &rotation(digest(3), at(20)))
+        .await
+        .unwrap();
+    store
+        .record_usage(&[KeyUse::new(id(2), 1, at(1))])
+        .await
+        .unwrap();
+    store
+        .list("acct_42", &PageRequest::default())
+        .await
+        .unwrap();
+    store.apply(&id(2), &KeyChange::Delete).await.unwrap();
+    heard.proof().await;
+}
+
+#[tokio::test]
+async fn a_replica_and_a_full_memory_take_no_change() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let store = store(&server).await;
+    store.insert(record(1)).await.unwrap();
+    let size = server.command(&["DBSIZE"]);
+    let address = server.address();
+
+    server.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    let full = format!("expected room for a change in redis at {address}, found its memory full");
+    let unavailable = StoreErrorKind::Unavailable;
+    assert_is(store.insert(record(2)).await, unavailable, &full);
+    assert_is(
+        store.apply(&id(1), &KeyChange::Disable).await,
+        unavailable,
+        &full,
+    );
+    let change = rotation(digest(2), at(20));
+    assert_is(store.apply(&id(1), &change).await, unavailable, &full);
+    let used = KeyUse::new(id(1), 1, at(1));
+    assert_is(store.record_usage(&[used]).await, unavailable, &full);
+    assert_eq!(*find(&store, 1).await.unwrap(), record(1));
+    assert_eq!(server.command(&["DBSIZE"]), size);
+    server.command(&["CONFIG", "SET", "maxmemory", "0"]);
+
+    // No primary is there, and this replica serves what it has.
+    server.command(&["REPLICAOF", "127.0.0.1", "1"]);
+    let replica = format!("expected a primary, redis at {address}, found a read-only replica");
+    let read_only = StoreErrorKind::Misconfigured;
+    assert_is(store.insert(record(2)).await, read_only, &replica);
+    assert_is(
+        store.apply(&id(1), &KeyChange::Disable).await,
+        read_only,
+        &replica,
+    );
+    assert_eq!(*find(&store, 1).await.unwrap(), record(1));
+    server.command(&["REPLICAOF", "NO", "ONE"]);
+    store.apply(&id(1), &KeyChange::Delete).await.unwrap();
+    assert_eq!(server.command(&["DBSIZE"]), ":1\r\n");
+}
+
+#[tokio::test]
+async fn another_version_of_the_store_is_refused() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let store = RedisStore::connect(&server.url()).await.unwrap();
+    let start = format!(
+        "expected version 1 of the store as `{{tower_api_key}}:version` in redis at {}, found ",
+        server.address()
+    );
+    for (value, found) in [
+        (
+            None,
+            "none: call migrate(), or restore the keys if they were lost",
+        ),
+        (Some("2"), "version 2: use the crate that made it"),
+        (Some("x"), "something else"),
+    ] {
+        if let Some(value) = value {
+            server.command(&["SET", "{tower_api_key}:version", value]);
+            let message = format!("{start}{found}");
+            assert_is(
+                store.migrate().await,
+                StoreErrorKind::Misconfigured,
+                &message,
+            );
+        }
+        let message = format!("{start}{found}");
+        let kind = StoreErrorKind::Misconfigured;
+        assert_is(store.find(&digest(1)).await, kind, &message);
+        assert_is(store.get(&id(1)).await, kind, &message);
+        assert_is(
+            store.list("acct_42", &PageRequest::default()).await,
+            kind,
+            &message,
+        );
+        assert_is(store.insert(record(1)).await, kind, &message);
+        assert_is(
+            store.apply(&id(1), &KeyChange::Disable).await,
+            kind,
+            &message,
+        );
+        let used = KeyUse::new(id(1), 1, at(1));
+        assert_is(store.record_usage(&[used]).await, kind, &message);
+        let many = store.insert_many(vec![record(1)]).await.pop().unwrap();
+        assert_is(many, kind, &message);
+    }
+    assert_eq!(server.command(&["DBSIZE"]), ":1\r\n");
+}
+
+#[tokio::test]
+async fn what_is_no_record_is_corrupt() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let store = store(&server).await;
+    let address = server.address();
+    let key = format!("{{tower_api_key}}:key:{ID}");
+    let used_key = KeyUse::new(id(1), 1, at(1));
+    let start = format!("expected a record of the store in redis at {address}, found ");
+    let no_record = format!("{start}something else as key key_{ID}");
+    let other_type =
+        format!("expected a value of the store in redis at {address}, found one of another type");
+    let corrupt = StoreErrorKind::Corrupt;
+    store.insert(record(1)).await.unwrap();
+    let good = server.command(&["HGET", &key, "record"]);
+    let good = good.split("\r\n").nth(1).unwrap();
+    let moved = good.replace(&ID[..8], "00000001");
+    let broken = [
+        "".to_owned(),
+        "{}".to_owned(),
+        "[1,2]".to_owned(),
+        good[..good.len() - 1].to_owned(),
+        good.replace("\"format\":1", "\"format\":2"),
+        good.replace("d1d1", "zzzz"),
+        good.replace("\"read\"", "\"read write\""),
+        good.replace("0123abcd", "0123ABCD"),
+        good.replace("\"created\":", "\"created\":9999"),
+        good.replace("\"expires\":null", "\"expires\":\"never\""),
+        moved,
+    ];
+    for text in &broken {
+        assert_ne!(text, good);
+        server.command(&["HSET", &key, "record", text]);
+        assert_is(store.find(&digest(1)).await, corrupt, &no_record);
+        assert_is(store.get(&id(1)).await, corrupt, &no_record);
+        assert_is(
+            store.list("acct_42", &PageRequest::default()).await,
+            corrupt,
+            &no_record,
+        );
+        assert_is(
+            store.apply(&id(1), &KeyChange::Enable).await,
+            corrupt,
+            &no_record,
+        );
+    }
+    server.command(&["HSET", &key, "record", good, "used:1", "x"]);
+    assert_is(store.find(&digest(1)).await, corrupt, &no_record);
+    server.command(&["HDEL", &key, "record"]);
+    assert_is(store.find(&digest(1)).await, corrupt, &no_record);
+
+    // A record that is not where a digest leads.
+    server.command(&["DEL", &key]);
+    let message = format!("{start}none where a digest leads to one");
+    assert_is(store.find(&digest(1)).await, corrupt, &message);
+    let message = format!("{start}none where a list leads to one");
+    assert_is(
+        store.list("acct_42", &PageRequest::default()).await,
+        corrupt,
+        &message,
+    );
+    assert_eq!(store.get(&id(1)).await.unwrap(), None);
+    server.command(&["HSET", &key, "record", &good.replace("d1d1", "d2d2")]);
+    let message = format!("{start}one without the digest that leads to it");
+    assert_is(store.find(&digest(1)).await, corrupt, &message);
+
+    // Values of other types; a broken key holds up no use of another.
+    server.command(&["SET", &key, "x"]);
+    assert_is(store.find(&digest(1)).await, corrupt, &other_type);
+    assert_is(store.get(&id(1)).await, corrupt, &other_type);
+    store.insert(record(2)).await.unwrap();
+    let uses = [used_key, KeyUse::new(id(2), 1, at(2))];
+    let message = format!("{start}a value of another type");
+    assert_is(store.record_usage(&uses).await, corrupt, &message);
+    assert_eq!(find(&store, 2).await.unwrap().last_used_at(), Some(at(2)));
+    server.command(&["SET", "{tower_api_key}:owner:acct_7", "x"]);
+    let other = tower_api_key::record::KeyRecord::new(id(3), "acct_7", "CI", at(0));
+    assert_is(store.insert(other).await, corrupt, &other_type);
+    assert_eq!(store.get(&id(3)).await.unwrap(), None);
+}

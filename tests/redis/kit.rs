@@ -1,0 +1,146 @@
+//! Servers with a store, records, and what a feed tells.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tower_api_key::key::KeyDigest;
+use tower_api_key::record::{KeyChange, KeyId, KeyRecord, SecretVersion};
+use tower_api_key::store::{
+    ChangeFeed, FeedEvent, FeedListener, RedisOptions, RedisStore, StoreError, StoreErrorKind,
+};
+use tower_api_key::{KeyStore, Scope};
+
+pub(crate) use crate::redis_server::RedisServer;
+
+/// Options by which a test need not wait long.
+pub(crate) fn options() -> RedisOptions {
+    RedisOptions::new()
+        .with_deadline(Duration::from_millis(500))
+        .with_connect_deadline(Duration::from_millis(500))
+        .with_reconnect_backoff(Duration::from_millis(10), Duration::from_millis(50))
+        .with_proof_interval(Duration::from_millis(20))
+}
+
+pub(crate) async fn store(server: &RedisServer) -> RedisStore {
+    let store = RedisStore::connect_with(&server.url(), options())
+        .await
+        .unwrap();
+    store.migrate().await.unwrap();
+    store
+}
+
+pub(crate) fn at(second: i64) -> Timestamp {
+    let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+    start + SignedDuration::from_secs(second)
+}
+
+pub(crate) fn id(number: u32) -> KeyId {
+    let mut octets = [0; 16];
+    octets[12..].copy_from_slice(&number.to_be_bytes());
+    KeyId::from_bytes(octets)
+}
+
+pub(crate) fn digest(number: u32) -> KeyDigest {
+    let mut octets = [0xd1; 32];
+    octets[..4].copy_from_slice(&number.to_be_bytes());
+    KeyDigest::from_bytes(octets)
+}
+
+pub(crate) fn version(number: u32, digest: KeyDigest) -> SecretVersion {
+    SecretVersion::new(number, digest, "0123abcd".parse().unwrap(), at(0))
+}
+
+/// A key with the id and the digest of that number.
+pub(crate) fn record(number: u32) -> KeyRecord {
+    KeyRecord::new(id(number), "acct_42", "CI", at(0))
+        .with_scopes(Scope::READ)
+        .with_secret_versions([version(1, digest(number))])
+}
+
+pub(crate) fn rotation(new: KeyDigest, others_retire_at: Timestamp) -> KeyChange {
+    KeyChange::Rotate {
+        digest: new,
+        prefix: "89abcdef".parse().unwrap(),
+        at: at(10),
+        others_retire_at,
+    }
+}
+
+pub(crate) async fn find(store: &RedisStore, number: u32) -> Option<Arc<KeyRecord>> {
+    store.find(&digest(number)).await.unwrap()
+}
+
+#[track_caller]
+pub(crate) fn assert_fails<T: std::fmt::Debug>(
+    result: Result<T, StoreError>,
+    kind: StoreErrorKind,
+    message: &str,
+) {
+    let error = result.unwrap_err();
+    assert_eq!((error.kind(), &*error.to_string()), (kind, message));
+}
+
+/// Asks again and again until it is so, for at most ten seconds.
+pub(crate) async fn eventually<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let asking = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), asking)
+        .await
+        .expect("it is never so")
+}
+
+/// Everything that a feed has told.
+#[derive(Default)]
+pub(crate) struct Heard(Mutex<Vec<FeedEvent>>);
+
+impl Heard {
+    pub(crate) fn of(store: &RedisStore) -> Arc<Self> {
+        let heard = Arc::new(Self::default());
+        let listener: Arc<dyn FeedListener> = heard.clone();
+        store.watch(Arc::downgrade(&listener));
+        heard
+    }
+
+    /// What was told since the last time.
+    pub(crate) fn take(&self) -> Vec<FeedEvent> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+
+    /// What is told until an event is that; nothing that is told later.
+    pub(crate) async fn until(&self, is_it: impl Fn(&FeedEvent) -> bool) -> Vec<FeedEvent> {
+        eventually(async || {
+            let mut events = self.0.lock().unwrap();
+            let end = events.iter().position(&is_it)?;
+            Some(events.drain(..=end).collect())
+        })
+        .await
+    }
+
+    /// Waits until a proof is told that was asked for after this call.
+    pub(crate) async fn proof(&self) -> Vec<FeedEvent> {
+        let now = std::time::Instant::now();
+        self.until(|event| matches!(event, FeedEvent::CaughtUp { as_of } if *as_of > now))
+            .await
+    }
+}
+
+impl FeedListener for Heard {
+    fn on_event(&self, event: FeedEvent) {
+        self.0.lock().unwrap().push(event);
+    }
+}
+
+/// The events without the proofs.
+pub(crate) fn without_proofs(events: &[FeedEvent]) -> Vec<FeedEvent> {
+    let events = events.iter().copied();
+    events
+        .filter(|event| !matches!(event, FeedEvent::CaughtUp { .. }))
+        .collect()
+}
