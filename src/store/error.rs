@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::record::change::ChangeRefused;
 
@@ -13,11 +14,12 @@ use crate::record::change::ChangeRefused;
 ///
 /// Implementers: the message and the source reach logs, so keep credentials, keys and digests out
 /// of them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct StoreError {
     kind: StoreErrorKind,
     message: Cow<'static, str>,
-    source: Option<Box<dyn Error + Send + Sync>>,
+    /// Shared, so that all who wait for one look-up get the same error.
+    source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 /// The kinds of failure of a store.
@@ -57,7 +59,7 @@ impl StoreError {
     #[must_use]
     pub fn with_source(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self {
-            source: Some(source.into()),
+            source: Some(Arc::from(source.into())),
             ..self
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! [`KeyStore`] is the read side, all that the middleware sees. [`KeyRegistry`] adds the write
 //! side, for whoever issues and changes keys. [`MemoryStore`] is both. `DeadlineStore` (feature
-//! `tokio`) bounds every wait for another store.
+//! `tokio`) bounds every wait for another store, and `CachedStore` (feature `cache`) asks it only
+//! for what it does not remember.
 //!
 //! # A store of your own
 //!
@@ -26,6 +27,9 @@
 //! }
 //! ```
 
+#[cfg(feature = "cache")]
+pub(crate) mod cached;
+pub(crate) mod contain;
 #[cfg(feature = "tokio")]
 pub(crate) mod deadline;
 pub(crate) mod error;
@@ -41,6 +45,11 @@ pub(crate) mod replica;
 pub(crate) mod sqlite;
 pub(crate) mod usage;
 
+#[cfg(feature = "cache")]
+pub use cached::{
+    CacheEvent, CacheObserver, CacheOptions, CacheStats, CachedStore, FeedState,
+    InvalidCacheOptions,
+};
 #[cfg(feature = "tokio")]
 pub use deadline::DeadlineStore;
 pub use error::{StoreError, StoreErrorKind};

@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::check::{EnforcedEnds, judge};
-use super::contain::{contain, contain_future};
 use crate::clock::{Clock, SystemClock};
 use crate::denial::{Denial, DenialKind};
 use crate::identity::Identity;
@@ -12,6 +11,7 @@ use crate::key::digest::KeyDigest;
 use crate::key::format::KeyFormat;
 use crate::key::hasher::KeyHasher;
 use crate::record::key::KeyRecord;
+use crate::store::contain::{contain, contain_future};
 use crate::store::error::StoreError;
 use crate::store::key_store::KeyStore;
 

@@ -1,0 +1,308 @@
+//! What a cache remembers, and what makes it forget.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use foldhash::quality::RandomState;
+use tokio::time::Instant;
+
+use super::bounded::{BoundedMap, Slots};
+use super::changes::Changes;
+use super::entry::{Entry, Life, Moment, NEVER};
+use super::flight::Flight;
+use super::observer::CacheEvent;
+use super::options::CacheOptions;
+use super::rate::Rate;
+use super::stats::{CacheStats, FeedState};
+use crate::key::digest::KeyDigest;
+use crate::record::id::KeyId;
+use crate::record::key::KeyRecord;
+use crate::store::contain::contain;
+use crate::store::feed::{FeedEvent, Listeners};
+use crate::store::replica;
+
+/// All of a cache but the store. Answers from memory take no lock.
+pub(super) struct Core {
+    pub(super) options: CacheOptions,
+    began: Instant,
+    jitter: RandomState,
+    has_feed: bool,
+    pub(super) keys: BoundedMap<Entry>,
+    pub(super) unknown: BoundedMap<Life>,
+    /// Another generation begins when everything is forgotten.
+    generation: AtomicU64,
+    /// Another generation begins when an unknown key may have become known.
+    unknown_generation: AtomicU64,
+    /// Until when the last proof holds that all changes were told.
+    proven_until: AtomicU64,
+    /// No code of others runs under this lock, and it is held for moments only.
+    state: Mutex<State>,
+    /// Those who listen to this cache.
+    pub(super) downstream: Listeners,
+}
+
+/// What misses and changes go by. Whoever holds its lock may write to the maps.
+pub(super) struct State {
+    pub(super) key_slots: Slots,
+    /// The slots of each key's digests, so that a change of the key finds them.
+    pub(super) slots_by_id: BTreeSet<(KeyId, u32)>,
+    pub(super) unknown_slots: Slots,
+    pub(super) changes: Changes,
+    /// The look-ups that a request may join.
+    pub(super) flights: HashMap<KeyDigest, Flight, RandomState>,
+    /// How many look-ups are under way, whether they may be joined or not.
+    pub(super) under_way: u32,
+    pub(super) rate: Option<Rate>,
+    pub(super) look_ups: u64,
+    pub(super) refused: u64,
+    pub(super) stale: u64,
+    invalidations: u64,
+    /// Whether the feed has said that it is lost.
+    pub(super) feed_lost: bool,
+    /// What the observer was told last.
+    observed: FeedState,
+}
+
+impl Core {
+    pub(super) fn new(options: CacheOptions, has_feed: bool) -> Self {
+        let state = State {
+            key_slots: Slots::new(options.capacity),
+            slots_by_id: BTreeSet::new(),
+            unknown_slots: Slots::new(options.negative_capacity),
+            changes: Changes::new(),
+            flights: HashMap::default(),
+            under_way: 0,
+            rate: options.look_ups_per_second.map(Rate::new),
+            look_ups: 0,
+            refused: 0,
+            stale: 0,
+            invalidations: 0,
+            feed_lost: false,
+            observed: if has_feed {
+                FeedState::Current
+            } else {
+                FeedState::Absent
+            },
+        };
+        Self {
+            options,
+            began: Instant::now(),
+            jitter: RandomState::default(),
+            has_feed,
+            keys: BoundedMap::new(),
+            unknown: BoundedMap::new(),
+            generation: AtomicU64::new(0),
+            unknown_generation: AtomicU64::new(0),
+            // Without a feed, there is nothing to wait for.
+            proven_until: AtomicU64::new(if has_feed { 0 } else { NEVER }),
+            state: Mutex::new(state),
+            downstream: Listeners::new(FeedEvent::Lost),
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        // OK after a panic: none can happen under the lock, since no code of others runs there.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[inline]
+    pub(super) fn now(&self) -> Moment {
+        nanoseconds(self.began.elapsed())
+    }
+
+    /// The moment of an instant; the beginning, for one before the cache was made.
+    pub(super) fn moment(&self, instant: std::time::Instant) -> Moment {
+        nanoseconds(instant.saturating_duration_since(self.began.into_std()))
+    }
+
+    /// The answer from memory, if there is one.
+    #[inline]
+    pub(super) fn answer_now(&self, digest: &KeyDigest) -> Option<Option<Arc<KeyRecord>>> {
+        // Before the entry is read: a proof that comes later may follow upon a change of it.
+        let proven_until = self.proven_until.load(Ordering::Acquire);
+        let generation = self.generation.load(Ordering::Acquire);
+        let record = self.keys.read(digest, |entry| {
+            let answers =
+                entry.life.generation == generation && entry.answers(self.now(), proven_until);
+            answers.then(|| replica::of(&entry.record))
+        });
+        if record.is_some() {
+            return Some(record);
+        }
+        let generation = self.unknown_generation.load(Ordering::Acquire);
+        self.unknown.read(digest, |life| {
+            let answers = life.generation == generation && life.answers(self.now(), proven_until);
+            answers.then_some(None)
+        })
+    }
+
+    /// The life of a record that a look-up found which began then.
+    pub(super) fn life_of_key(&self, digest: &KeyDigest, read_at: Moment) -> Life {
+        let generation = self.generation.load(Ordering::Relaxed);
+        self.life(digest, read_at, generation, self.options.time_to_live)
+    }
+
+    /// The life of the knowledge that a key is unknown, which a look-up found which began then.
+    pub(super) fn life_of_unknown(&self, digest: &KeyDigest, read_at: Moment) -> Life {
+        let generation = self.unknown_generation.load(Ordering::Relaxed);
+        let time_to_live = self.options.negative_time_to_live;
+        self.life(digest, read_at, generation, time_to_live)
+    }
+
+    fn life(&self, digest: &KeyDigest, read_at: Moment, generation: u64, most: Duration) -> Life {
+        let most = nanoseconds(most);
+        let cut = u128::from(most) * u128::from(self.options.jitter_percent) / 100;
+        let random = self.jitter.hash_one((digest, read_at));
+        // Between none of the cut and all of it.
+        let cut = (cut * u128::from(random)) >> 64;
+        let lasts = most - u64::try_from(cut).unwrap_or(most);
+        let fallback = nanoseconds(self.options.fallback_time_to_live);
+        Life {
+            generation,
+            read_at,
+            proof_needed_from: read_at.saturating_add(fallback),
+            ends_at: read_at.saturating_add(lasts),
+        }
+    }
+
+    /// Whether an entry is of the generation that answers.
+    pub(super) fn is_of_now(&self, entry: &Entry) -> bool {
+        entry.life.generation == self.generation.load(Ordering::Relaxed)
+    }
+
+    /// Forgets these keys, which have changed. `added`: a secret that was unknown may be known.
+    ///
+    /// No look-up that is under way is joined any more, and none that finds one of these keys, or
+    /// that the added secret is unknown, is remembered.
+    pub(super) fn forget(&self, ids: &[KeyId], added: bool) {
+        for some in ids.chunks(FORGOTTEN_AT_ONCE) {
+            let mut state = self.state();
+            for id in some {
+                if added {
+                    state.changes.note_added(*id);
+                } else {
+                    state.changes.note(*id);
+                }
+                state.forget_key(&self.keys, id);
+            }
+            if added {
+                self.unknown_generation.fetch_add(1, Ordering::Release);
+            }
+            state.flights.clear();
+            state.invalidations += some.len() as u64;
+        }
+    }
+
+    /// Forgets everything, at once: what is still held is of the past.
+    pub(super) fn forget_all(&self) {
+        let mut state = self.state();
+        state.changes.note_all();
+        self.generation.fetch_add(1, Ordering::Release);
+        self.unknown_generation.fetch_add(1, Ordering::Release);
+        state.flights.clear();
+        state.invalidations += 1;
+    }
+
+    /// From now on, no proof is needed.
+    pub(super) fn note_in_step(&self) {
+        let mut state = self.state();
+        state.feed_lost = false;
+        self.proven_until.store(NEVER, Ordering::Release);
+    }
+
+    /// All changes before that moment were told.
+    pub(super) fn note_proof(&self, as_of: Moment) {
+        let mut state = self.state();
+        state.feed_lost = false;
+        let proven_until = self.end_of_proof(as_of.min(self.now()));
+        let before = match self.proven_until.load(Ordering::Relaxed) {
+            NEVER => 0,
+            before => before,
+        };
+        self.proven_until
+            .store(before.max(proven_until), Ordering::Release);
+    }
+
+    /// From now on, changes may go untold; those before were told as far as was proven.
+    pub(super) fn note_lost(&self) {
+        let mut state = self.state();
+        state.feed_lost = true;
+        if self.proven_until.load(Ordering::Relaxed) == NEVER {
+            let proven_until = self.end_of_proof(self.now());
+            self.proven_until.store(proven_until, Ordering::Release);
+        }
+    }
+
+    fn end_of_proof(&self, as_of: Moment) -> Moment {
+        let fallback = nanoseconds(self.options.fallback_time_to_live);
+        // A proof that ends holds a moment less than for ever.
+        as_of.saturating_add(fallback).min(NEVER - 1)
+    }
+
+    pub(super) fn feed_state(&self, state: &State) -> FeedState {
+        if !self.has_feed {
+            FeedState::Absent
+        } else if state.feed_lost || self.now() >= self.proven_until.load(Ordering::Relaxed) {
+            FeedState::Behind
+        } else {
+            FeedState::Current
+        }
+    }
+
+    /// Tells the observer if the feed stands otherwise than it was told last.
+    pub(super) fn observe_feed(&self) {
+        let mut state = self.state();
+        let now = self.feed_state(&state);
+        let before = std::mem::replace(&mut state.observed, now);
+        drop(state);
+        match now {
+            FeedState::Behind if before != now => self.observe(CacheEvent::FeedLost),
+            FeedState::Current if before != now => self.observe(CacheEvent::FeedRestored),
+            _ => {}
+        }
+    }
+
+    /// Tells the observer. No lock may be held.
+    pub(super) fn observe(&self, event: CacheEvent) {
+        // A panic of the observer is its own affair.
+        let _ = contain(|| self.options.observer.event(event));
+    }
+
+    pub(super) fn stats(&self) -> CacheStats {
+        let state = self.state();
+        CacheStats {
+            keys: state.key_slots.len(),
+            unknown_keys: state.unknown_slots.len(),
+            under_way: state.under_way as usize,
+            look_ups: state.look_ups,
+            refused: state.refused,
+            stale: state.stale,
+            invalidations: state.invalidations,
+        }
+    }
+}
+
+impl State {
+    /// Forgets all digests of a key.
+    fn forget_key(&mut self, keys: &BoundedMap<Entry>, id: &KeyId) {
+        while let Some(&(found, slot)) = self.slots_by_id.range((*id, 0)..).next()
+            && found == *id
+        {
+            self.slots_by_id.remove(&(found, slot));
+            if let Some(digest) = self.key_slots.digest(slot) {
+                keys.remove(&mut self.key_slots, &digest, |_, _| {});
+            }
+        }
+    }
+}
+
+/// How many keys are forgotten at once at most, so that no request waits long for a batch.
+const FORGOTTEN_AT_ONCE: usize = 256;
+
+/// Saturates after 584 years.
+pub(super) fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,231 @@
+//! Look-ups: who begins one, who joins it, and what is remembered of it.
+
+use std::sync::Arc;
+
+use super::core::{Core, State, nanoseconds};
+use super::entry::{Entry, Moment};
+use super::flight::{Flight, Found, Landing};
+use super::observer::CacheEvent;
+use crate::key::digest::KeyDigest;
+use crate::record::key::KeyRecord;
+use crate::store::error::{StoreError, StoreErrorKind};
+
+/// What a request does for an answer that is not in memory.
+pub(super) enum Way {
+    /// It is there after all.
+    Answered(Found),
+    /// Waits for a look-up that is under way.
+    Join(Flight),
+    /// Makes a look-up, and waits for it.
+    Begin(LookUp, Flight),
+}
+
+/// A look-up that has begun. Dropping it ends it without an answer.
+pub(super) struct LookUp {
+    core: Arc<Core>,
+    digest: KeyDigest,
+    number: u64,
+    began: Moment,
+    /// The point before which changes are known to the store's answer.
+    changes: u64,
+    landing: Option<Landing>,
+}
+
+impl LookUp {
+    /// Finds out what a request for this digest does.
+    pub(super) fn way(core: &Arc<Core>, digest: &KeyDigest) -> Way {
+        core.observe_feed();
+        let mut state = core.state();
+        // A look-up may have ended since the request has looked.
+        if let Some(answer) = core.answer_now(digest) {
+            return Way::Answered(Ok(answer));
+        }
+        if let Some(flight) = state.flights.get(digest) {
+            return Way::Join(flight.clone());
+        }
+        let now = core.now();
+        if let Err(refusal) = admit(core, &mut state, digest, now) {
+            state.refused += 1;
+            let stale = stale(core, &mut state, digest, now, &refusal);
+            drop(state);
+            return Way::Answered(told(core, stale, Err(refusal)));
+        }
+        state.under_way += 1;
+        state.look_ups += 1;
+        let number = state.look_ups;
+        let (flight, landing) = Flight::new(number);
+        state.flights.insert(*digest, flight.clone());
+        let look_up = Self {
+            core: core.clone(),
+            digest: *digest,
+            number,
+            began: now,
+            changes: state.changes.now(),
+            landing: Some(landing),
+        };
+        Way::Begin(look_up, flight)
+    }
+
+    pub(super) fn digest(&self) -> &KeyDigest {
+        &self.digest
+    }
+
+    /// Ends the look-up: remembers what was found, and tells those who wait.
+    pub(super) fn land(mut self, found: Found) {
+        let mut state = self.core.state();
+        let now = self.core.now();
+        self.leave(&mut state);
+        let stale = match &found {
+            Ok(answer) => {
+                self.remember(&mut state, answer.as_ref());
+                None
+            }
+            Err(error) => stale(&self.core, &mut state, &self.digest, now, error),
+        };
+        drop(state);
+        let found = told(&self.core, stale, found);
+        if let Some(landing) = self.landing.take() {
+            landing.tell(found);
+        }
+    }
+
+    /// Remembers what was found, unless the store may say otherwise by now.
+    fn remember(&self, state: &mut State, found: Option<&Arc<KeyRecord>>) {
+        let core = &*self.core;
+        let read_later = |read_at: Moment| read_at > self.began;
+        let superseded = core.keys.peek(&self.digest, |entry| {
+            core.is_of_now(entry) && read_later(entry.life.read_at)
+        });
+        let superseded = superseded.unwrap_or(false)
+            || (core
+                .unknown
+                .peek(&self.digest, |life| read_later(life.read_at)))
+            .unwrap_or(false);
+        if superseded {
+            return;
+        }
+        let concerned = match found {
+            Some(record) => state.changes.may_concern(&record.id(), self.changes),
+            None => state.changes.may_have_added(self.changes),
+        };
+        let zero = match found {
+            Some(_) => core.options.time_to_live.is_zero(),
+            None => core.options.negative_time_to_live.is_zero(),
+        };
+        // What was remembered before is out of date, whether the answer takes its place or not.
+        let (key_slots, by_id) = (&mut state.key_slots, &mut state.slots_by_id);
+        let mut gone = |slot, entry: &Entry| {
+            by_id.remove(&(entry.record.id(), slot));
+        };
+        match found {
+            Some(record) if !concerned && !zero => {
+                let life = core.life_of_key(&self.digest, self.began);
+                let entry = Entry::new(record.clone(), life);
+                let slot = core.keys.insert(key_slots, self.digest, entry, &mut gone);
+                by_id.insert((record.id(), slot));
+                core.unknown
+                    .remove(&mut state.unknown_slots, &self.digest, |_, _| {});
+            }
+            None if !concerned && !zero => {
+                core.keys.remove(key_slots, &self.digest, &mut gone);
+                let life = core.life_of_unknown(&self.digest, self.began);
+                core.unknown
+                    .insert(&mut state.unknown_slots, self.digest, life, |_, _| {});
+            }
+            _ => {
+                core.keys.remove(key_slots, &self.digest, &mut gone);
+                core.unknown
+                    .remove(&mut state.unknown_slots, &self.digest, |_, _| {});
+            }
+        }
+    }
+
+    /// Makes room for other look-ups.
+    fn leave(&self, state: &mut State) {
+        state.under_way -= 1;
+        let joined = state.flights.get(&self.digest);
+        if joined.is_some_and(|flight| flight.number == self.number) {
+            state.flights.remove(&self.digest);
+        }
+    }
+}
+
+impl Drop for LookUp {
+    fn drop(&mut self) {
+        if self.landing.is_some() {
+            self.leave(&mut self.core.state());
+        }
+    }
+}
+
+/// Whether a look-up may begin.
+fn admit(
+    core: &Core,
+    state: &mut State,
+    digest: &KeyDigest,
+    now: Moment,
+) -> Result<(), StoreError> {
+    let held = core.keys.peek(digest, |_| ()).is_some();
+    let max = core.options.max_look_ups;
+    let most = if held { max } else { max - max / 4 };
+    if state.under_way >= most {
+        let message = format!("expected fewer than {most} look-ups under way, found as many");
+        return Err(StoreError::new(StoreErrorKind::Overloaded, message));
+    }
+    let admits = held || state.rate.as_mut().is_none_or(|rate| rate.admits(now));
+    if !admits {
+        let most = core.options.look_ups_per_second.unwrap_or(u32::MAX);
+        let message = format!(
+            "expected at most {most} look-ups a second of keys that are not cached, found more"
+        );
+        return Err(StoreError::new(StoreErrorKind::Overloaded, message));
+    }
+    Ok(())
+}
+
+/// A record that is out of date and answers in place of this error, if there is one.
+///
+/// That it is still held shows that no change of it was heard of.
+fn stale(
+    core: &Core,
+    state: &mut State,
+    digest: &KeyDigest,
+    now: Moment,
+    error: &StoreError,
+) -> Option<Arc<KeyRecord>> {
+    let max_age = nanoseconds(core.options.stale_if_error?);
+    let kinds = [
+        StoreErrorKind::Unavailable,
+        StoreErrorKind::TimedOut,
+        StoreErrorKind::Overloaded,
+    ];
+    if !kinds.contains(&error.kind()) {
+        return None;
+    }
+    let record = core.keys.peek(digest, |entry| {
+        let end = entry.life.read_at.saturating_add(max_age);
+        (core.is_of_now(entry) && now < end).then(|| {
+            entry.spare_until(now.saturating_add(SPARED).min(end));
+            entry.record.clone()
+        })
+    })??;
+    state.stale += 1;
+    Some(record)
+}
+
+/// How long a store that failed is spared a look-up of the same key: one second.
+const SPARED: Moment = 1_000_000_000;
+
+/// The answer, once the observer was told that it is out of date, if it is.
+fn told(core: &Core, stale: Option<Arc<KeyRecord>>, found: Found) -> Found {
+    match (stale, found) {
+        (Some(record), Err(error)) => {
+            core.observe(CacheEvent::Stale {
+                id: record.id(),
+                failure: error.kind(),
+            });
+            Ok(Some(record))
+        }
+        (_, found) => found,
+    }
+}

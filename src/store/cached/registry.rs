@@ -1,0 +1,86 @@
+//! Changes through a cache: the store makes them, and the cache forgets the key.
+
+use std::sync::{Arc, Weak};
+
+use async_trait::async_trait;
+
+use super::core::Core;
+use super::store::CachedStore;
+use crate::record::change::KeyChange;
+use crate::record::id::KeyId;
+use crate::record::key::KeyRecord;
+use crate::store::error::StoreError;
+use crate::store::feed::{ChangeFeed, FeedListener};
+use crate::store::key_store::KeyStore;
+use crate::store::page::{KeyPage, PageRequest};
+use crate::store::registry::KeyRegistry;
+use crate::store::usage::KeyUse;
+
+/// Forgets keys when it is dropped: when a change has been made, has failed, or is waited for no
+/// more. In each case the store may hold another record.
+///
+/// It is late enough: what a look-up finds that began before this is not remembered after it.
+struct ForgetAfter<'a> {
+    core: &'a Core,
+    ids: Vec<KeyId>,
+    added: bool,
+}
+
+impl Drop for ForgetAfter<'_> {
+    fn drop(&mut self) {
+        self.core.forget(&self.ids, self.added);
+    }
+}
+
+impl<S> CachedStore<S> {
+    fn forget_after(&self, ids: Vec<KeyId>, added: bool) -> ForgetAfter<'_> {
+        let core = self.core();
+        ForgetAfter { core, ids, added }
+    }
+}
+
+/// Every call goes to the store; after a change, this cache does not answer with the record from
+/// before it, whether the call succeeded, failed or was dropped. Uses of keys make it forget
+/// nothing, so the `last_used_at` of a record that it answers with may be out of date.
+#[async_trait]
+impl<S: KeyRegistry> KeyRegistry for CachedStore<S> {
+    async fn insert(&self, record: KeyRecord) -> Result<Arc<KeyRecord>, StoreError> {
+        let _forget = self.forget_after(vec![record.id()], true);
+        self.inner().insert(record).await
+    }
+
+    async fn insert_many(
+        &self,
+        records: Vec<KeyRecord>,
+    ) -> Vec<Result<Arc<KeyRecord>, StoreError>> {
+        let ids = records.iter().map(KeyRecord::id).collect();
+        let _forget = self.forget_after(ids, true);
+        self.inner().insert_many(records).await
+    }
+
+    async fn get(&self, id: &KeyId) -> Result<Option<Arc<KeyRecord>>, StoreError> {
+        self.inner().get(id).await
+    }
+
+    async fn list(&self, owner: &str, page: &PageRequest) -> Result<KeyPage, StoreError> {
+        self.inner().list(owner, page).await
+    }
+
+    async fn apply(&self, id: &KeyId, change: &KeyChange) -> Result<Arc<KeyRecord>, StoreError> {
+        let added = matches!(change, KeyChange::Rotate { .. });
+        let _forget = self.forget_after(vec![*id], added);
+        self.inner().apply(id, change).await
+    }
+
+    async fn record_usage(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
+        self.inner().record_usage(uses).await
+    }
+}
+
+/// Passes on what the store tells, once this cache has taken note of it. One that does not
+/// [watch](CachedStore::watching) its store has nothing to tell, and says that its feed is lost.
+impl<S: KeyStore + ChangeFeed> ChangeFeed for CachedStore<S> {
+    fn watch(&self, listener: Weak<dyn FeedListener>) {
+        self.core().downstream.add(listener);
+    }
+}
