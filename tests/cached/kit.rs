@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
-use tower_api_key::key::{ApiKey, KeyDigest};
+use tower_api_key::key::KeyDigest;
 use tower_api_key::record::{KeyChange, KeyId, KeyRecord, Revocation, SecretVersion};
 use tower_api_key::store::{
     CacheEvent, CacheOptions, CachedStore, ChangeFeed, FeedEvent, FeedListener, KeyPage, KeyStore,
@@ -32,8 +32,7 @@ pub(crate) fn id(number: u32) -> KeyId {
 }
 
 pub(crate) fn version(number: u32, of: u32) -> SecretVersion {
-    let text = format!("tc_{}", "ab".repeat(32));
-    let prefix = ApiKey::parse(&text).unwrap().prefix();
+    let prefix = "89abcdef".parse().unwrap();
     SecretVersion::new(of, digest(number), prefix, jiff::Timestamp::UNIX_EPOCH)
 }
 
@@ -143,7 +142,10 @@ impl Script {
 
     pub(crate) fn listeners(&self) -> usize {
         let listeners = self.0.listeners.lock().unwrap();
-        listeners.iter().filter(|one| one.strong_count() > 0).count()
+        listeners
+            .iter()
+            .filter(|one| one.strong_count() > 0)
+            .count()
     }
 
     async fn wait(gate: &Mutex<Option<Arc<Semaphore>>>) {

@@ -95,7 +95,11 @@ async fn jitter_shortens_lives_and_never_lengthens_one() {
         advance(SECOND).await;
         counts.insert(alive().count());
     }
-    assert_eq!(counts.len(), 6, "about a sixth ends in each second: {counts:?}");
+    assert_eq!(
+        counts.len(),
+        6,
+        "about a sixth ends in each second: {counts:?}"
+    );
     advance(MOMENT).await;
     assert_eq!(alive().count(), 0);
 }
@@ -131,7 +135,10 @@ async fn what_is_held_is_bounded_and_what_is_used_stays() {
         let stats = cached.stats();
         assert!(stats.keys <= 100 && stats.unknown_keys <= 50, "{stats:?}");
     }
-    assert_eq!((cached.stats().keys, cached.stats().unknown_keys), (100, 50));
+    assert_eq!(
+        (cached.stats().keys, cached.stats().unknown_keys),
+        (100, 50)
+    );
     assert_eq!(store.asked(), 2_000, "key 0 was asked for once");
 
     // What was driven out is not found by its id either, and comes back as what it is now.
@@ -152,7 +159,9 @@ fn what_is_remembered_needs_no_runtime() {
         error.to_string(),
         "expected a tokio runtime for a look-up, found none"
     );
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
     assert_eq!(runtime.unwrap().block_on(find(&cached, 1)), "active");
     assert_eq!(known(&cached, 1), "active");
     assert_eq!(futures::executor::block_on(find(&cached, 1)), "active");

@@ -49,7 +49,10 @@ async fn who_began_a_look_up_may_leave() {
     assert_eq!(cached.stats().under_way, 1);
     gate.add_permits(1);
     settle().await;
-    assert_eq!((known(&cached, 2), cached.stats().under_way), ("unknown", 0));
+    assert_eq!(
+        (known(&cached, 2), cached.stats().under_way),
+        ("unknown", 0)
+    );
     assert_eq!(store.asked(), 2);
 }
 
@@ -100,7 +103,10 @@ async fn a_look_up_is_dropped_at_its_deadline() {
     advance(SECOND / 2).await;
     let error = cached.find(&digest(1)).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::TimedOut);
-    assert_eq!(error.to_string(), "expected an answer within 1s, found none");
+    assert_eq!(
+        error.to_string(),
+        "expected an answer within 1s, found none"
+    );
     assert_eq!(began.elapsed(), SECOND);
     assert_eq!(first.await.unwrap(), "late");
     assert_eq!((store.asked(), store.under_way()), (1, 0));
@@ -172,7 +178,10 @@ async fn look_ups_have_a_rate() {
         assert_eq!(find(&cached, number).await, "unknown");
     }
     assert_eq!(find(&cached, 29).await, "overloaded");
-    assert_eq!((known(&cached, 0), find(&cached, 0).await), ("nothing", "active"));
+    assert_eq!(
+        (known(&cached, 0), find(&cached, 0).await),
+        ("nothing", "active")
+    );
 }
 
 #[tokio::test]
@@ -180,8 +189,11 @@ async fn a_look_up_whose_runtime_ends_fails() {
     let store = Script::with([1]);
     let cached = cached(&store);
     let _gate = store.hold_before_reading();
-    let other = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time();
-    let other = other.build().unwrap();
+    let other = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_time()
+        .build()
+        .unwrap();
     let elsewhere = cached.clone();
     other.spawn(async move { find(&elsewhere, 1).await });
     while store.asked() == 0 {

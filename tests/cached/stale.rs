@@ -1,0 +1,198 @@
+//! Answers from memory while the store fails.
+
+use tokio::time::{Instant, advance};
+use tower_api_key::clock::ManualClock;
+use tower_api_key::denial::DenialKind;
+use tower_api_key::store::{CacheEvent, CachedStore, FeedEvent, StoreErrorKind};
+use tower_api_key::{KeyManager, KeyRegistry, NewKey};
+
+use crate::kit::{
+    Events, MOMENT, SECOND, Script, begin, exact, find, id, known, revocation, watching,
+};
+use crate::support::START;
+
+/// A cache that answers until ten minutes after a record was read, and what it tells.
+fn lenient(store: &Script) -> (CachedStore<Script>, Events) {
+    let events = Events::default();
+    let options = events.observe(exact()).with_stale_if_error(SECOND * 600);
+    (
+        CachedStore::watching(store.clone(), options).unwrap(),
+        events,
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_default_a_failure_is_a_failure() {
+    let store = Script::with([1]);
+    let cached = watching(&store);
+    store.tell(FeedEvent::InStep);
+    find(&cached, 1).await;
+    store.fail(StoreErrorKind::Unavailable);
+    advance(SECOND * 60).await;
+    assert_eq!(find(&cached, 1).await, "unavailable");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_answers_until_its_hard_end() {
+    let store = Script::with([1]);
+    let (cached, events) = lenient(&store);
+    store.tell(FeedEvent::InStep);
+    find(&cached, 1).await;
+    store.fail(StoreErrorKind::Unavailable);
+    advance(SECOND * 60).await;
+    assert_eq!((find(&cached, 1).await, store.asked()), ("active", 2));
+    let stale = CacheEvent::Stale {
+        id: id(1),
+        failure: StoreErrorKind::Unavailable,
+    };
+    assert_eq!(events.take(), [stale]);
+    // A store that fails is spared for a second.
+    advance(SECOND - MOMENT).await;
+    assert_eq!((find(&cached, 1).await, store.asked()), ("active", 2));
+    advance(MOMENT).await;
+    assert_eq!(known(&cached, 1), "nothing");
+    assert_eq!((find(&cached, 1).await, store.asked()), ("active", 3));
+    assert_eq!(cached.stats().stale, 2);
+    // The last such second does not pass the end.
+    advance(SECOND * 539 - MOMENT).await;
+    assert_eq!(find(&cached, 1).await, "active");
+    advance(MOMENT).await;
+    assert_eq!(known(&cached, 1), "nothing");
+    assert_eq!(find(&cached, 1).await, "unavailable");
+    store.fail(None);
+    assert_eq!(find(&cached, 1).await, "active");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_known_revocation_holds_while_the_store_fails() {
+    let store = Script::with([1]);
+    let (cached, events) = lenient(&store);
+    store.tell(FeedEvent::InStep);
+    find(&cached, 1).await;
+    store.fail(StoreErrorKind::Unavailable);
+    advance(SECOND * 60).await;
+    assert_eq!(find(&cached, 1).await, "active");
+    store.keys().apply(&id(1), &revocation()).await.unwrap();
+    store.tell(FeedEvent::Changed(id(1)));
+    assert_eq!(known(&cached, 1), "nothing");
+    assert_eq!(find(&cached, 1).await, "unavailable");
+
+    // Heard of while the look-up that fails is under way, and while it is answered from memory.
+    for tell in [FeedEvent::Changed(id(1)), FeedEvent::Reset] {
+        let store = Script::with([1]);
+        let (cached, _) = lenient(&store);
+        store.tell(FeedEvent::InStep);
+        find(&cached, 1).await;
+        advance(SECOND * 60).await;
+        let gate = store.hold_before_reading();
+        let waiting = begin(&cached, 1).await;
+        store.fail(StoreErrorKind::Unavailable);
+        store.tell(tell);
+        gate.add_permits(1);
+        assert_eq!(waiting.await.unwrap(), "unavailable");
+    }
+    assert_eq!(events.take().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_store_said_last_counts() {
+    let store = Script::with([1]);
+    let (cached, _) = lenient(&store);
+    store.tell(FeedEvent::InStep);
+    find(&cached, 1).await;
+    // The key is deleted unheard, and the cache finds out by itself.
+    let deletion = tower_api_key::record::KeyChange::Delete;
+    store.keys().apply(&id(1), &deletion).await.unwrap();
+    advance(SECOND * 60).await;
+    assert_eq!(find(&cached, 1).await, "unknown");
+    store.fail(StoreErrorKind::Unavailable);
+    advance(SECOND * 5).await;
+    assert_eq!(find(&cached, 1).await, "unavailable");
+}
+
+#[tokio::test(start_paused = true)]
+async fn which_failures_count() {
+    for (kind, answer) in [
+        (StoreErrorKind::Unavailable, "active"),
+        (StoreErrorKind::TimedOut, "active"),
+        (StoreErrorKind::Overloaded, "active"),
+        (StoreErrorKind::Corrupt, "corrupt"),
+    ] {
+        let store = Script::with([1]);
+        let (cached, _) = lenient(&store);
+        store.tell(FeedEvent::InStep);
+        find(&cached, 1).await;
+        advance(SECOND * 60).await;
+        store.fail(kind);
+        assert_eq!(find(&cached, 1).await, answer);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_or_is_crowded_fails_too() {
+    let store = Script::with([1, 2]);
+    let events = Events::default();
+    let options = events.observe(exact()).with_stale_if_error(SECOND * 600);
+    let options = options.with_max_look_ups(1);
+    let cached = CachedStore::watching(store.clone(), options).unwrap();
+    store.tell(FeedEvent::InStep);
+    find(&cached, 1).await;
+    find(&cached, 2).await;
+    advance(SECOND * 60).await;
+    let _gate = store.hold_before_reading();
+    let began = Instant::now();
+    let hanging = begin(&cached, 1).await;
+    assert_eq!(
+        find(&cached, 2).await,
+        "active",
+        "there is room for one look-up only"
+    );
+    assert_eq!(began.elapsed(), std::time::Duration::ZERO);
+    assert_eq!(hanging.await.unwrap(), "active");
+    assert_eq!(began.elapsed(), SECOND);
+    let failures = [
+        (2, StoreErrorKind::Overloaded),
+        (1, StoreErrorKind::TimedOut),
+    ];
+    let told = failures.map(|(key, failure)| CacheEvent::Stale {
+        id: id(key),
+        failure,
+    });
+    assert_eq!(events.take(), told);
+}
+
+/// The feed is lost with the store, as when a database is down.
+#[tokio::test(start_paused = true)]
+async fn the_hard_end_takes_the_place_of_the_fallback() {
+    let store = Script::with([1]);
+    let (cached, _) = lenient(&store);
+    store.tell(FeedEvent::InStep);
+    find(&cached, 1).await;
+    store.tell(FeedEvent::Lost);
+    store.fail(StoreErrorKind::Unavailable);
+    advance(SECOND * 600 - MOMENT).await;
+    assert_eq!(find(&cached, 1).await, "active");
+    advance(MOMENT).await;
+    assert_eq!(find(&cached, 1).await, "unavailable");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expired_key_is_refused_while_the_store_fails() {
+    let clock = ManualClock::at(START.parse().unwrap());
+    let store = Script::default();
+    let (cached, _) = lenient(&store);
+    let keys = KeyManager::new(cached).with_clock(clock.clone());
+    let new = NewKey::new("acct_42", "CI").expires_in(SECOND * 100);
+    let key = keys.issue(new).await.unwrap().key;
+    let verifier = keys.verifier();
+    verifier.verify(key.expose_secret()).await.unwrap();
+    store.fail(StoreErrorKind::Unavailable);
+    for _ in 0..2 {
+        advance(SECOND * 50 - MOMENT).await;
+        clock.advance(SECOND * 50 - MOMENT);
+        verifier.verify(key.expose_secret()).await.unwrap();
+    }
+    clock.advance(MOMENT * 2);
+    let denial = verifier.verify(key.expose_secret()).await.unwrap_err();
+    assert_eq!(denial.kind(), DenialKind::Expired);
+}
