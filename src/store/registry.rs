@@ -18,7 +18,8 @@ use crate::record::key::KeyRecord;
 ///
 /// Every call is atomic, and no call writes a whole record back: two changes at the same time both
 /// take effect, and a late [`record_usage`](Self::record_usage) can neither undo a revocation nor
-/// revive a deleted key. When a call has returned, [`find`](KeyStore::find) answers accordingly.
+/// revive a deleted key. When a call has returned, [`find`](KeyStore::find) answers accordingly; only
+/// the uses that it tells may be older ones.
 #[async_trait]
 pub trait KeyRegistry: KeyStore {
     /// Adds a key.

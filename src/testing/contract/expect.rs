@@ -71,7 +71,8 @@ pub(super) async fn list(store: &dyn KeyRegistry, owner: &str) -> Outcome<Vec<Ar
     }
 }
 
-/// The record is what its id, each of its digests and its owner's list give.
+/// The record is what its id, each of its digests and its owner's list give; by its digests, the
+/// last uses may be older ones.
 pub(super) async fn expect_stored(
     store: &dyn KeyRegistry,
     what: &str,
@@ -82,12 +83,29 @@ pub(super) async fn expect_stored(
     for version in expected.secret_versions() {
         let found = find(store, version.digest()).await?;
         let what = format!("{what}, by the digest of version {}", version.number());
-        expect_found(&what, found.as_deref(), expected)?;
+        let found = found.map(|found| with_uses_of(&found, expected));
+        expect_found(&what, found.as_ref(), expected)?;
     }
     let listed = list(store, expected.owner()).await?;
     let listed = listed.iter().find(|record| record.id() == expected.id());
     let what = format!("{what}, in its owner's list");
     expect_found(&what, listed.map(Arc::as_ref), expected)
+}
+
+/// The record with each version's last use as in another record, unless it is later than there.
+fn with_uses_of(found: &KeyRecord, expected: &KeyRecord) -> KeyRecord {
+    let versions = found.secret_versions().iter().cloned().map(|version| {
+        let used = expected
+            .secret_version(version.digest())
+            .and_then(SecretVersion::last_used_at);
+        let later = version.last_used_at() > used;
+        if later {
+            version
+        } else {
+            version.with_last_used_at(used)
+        }
+    });
+    found.clone().with_secret_versions(versions)
 }
 
 /// Neither the record's id, nor one of its digests, nor its owner's list give it.
