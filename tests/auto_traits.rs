@@ -21,7 +21,9 @@ use tower_api_key::key::{
     ApiKey, EnvKeyError, InvalidDigest, InvalidKey, InvalidKeyFormat, InvalidKeyPrefix, KeyDigest,
     KeyFormat, KeyHasher, KeyPrefix, PepperTooShort, RandomnessError,
 };
-use tower_api_key::manage::{IssuedKey, KeyManager, ManageError, NewKey};
+use tower_api_key::manage::{
+    ImportRefusal, ImportReport, IssuedKey, KeyManager, LegacyKey, ManageError, NewKey,
+};
 use tower_api_key::middleware::{
     ApiKeyAuth, ApiKeyLayer, ConfigError, DefaultResponder, GrpcResponder, KeySource, Refusal,
     RequireScope, Respond, ResponseFuture, ScopeGuard,
@@ -76,11 +78,12 @@ fn users_can_move_share_and_clone_what_they_need() {
     value::<(KeyId, KeyRecord, SecretVersion, Revocation)>();
     value::<(KeyChange, KeyUpdate, KeyStatus, KeyUse)>();
     value::<(PageRequest, KeyPage)>();
-    value::<(NewKey, ManualClock, SystemClock)>();
+    value::<(NewKey, LegacyKey, ManualClock, SystemClock)>();
 
     // A plaintext and what holds one are moved, not cloned: see the doctests of `ApiKey`.
     shared::<ApiKey>();
     shared::<IssuedKey>();
+    shared::<ImportReport>();
 
     view::<Decision<'static>>();
     view::<Access<'static>>();
@@ -90,6 +93,7 @@ fn users_can_move_share_and_clone_what_they_need() {
     error::<Denial>();
     error::<ConfigError>();
     error::<ManageError>();
+    error::<ImportRefusal>();
     error::<StoreError>();
     error::<ChangeRefused>();
     error::<EnvKeyError>();

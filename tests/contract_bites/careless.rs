@@ -188,19 +188,15 @@ impl Careless {
                 state.by_digest.remove(version.digest().as_bytes());
             }
         }
-        match after {
-            Some(after) => {
-                for version in after.secret_versions() {
-                    state
-                        .by_digest
-                        .insert(*version.digest().as_bytes(), after.id());
-                }
-                state.by_id.insert(after.id(), after.clone());
+        if let Some(after) = after {
+            for version in after.secret_versions() {
+                let digest = *version.digest().as_bytes();
+                state.by_digest.insert(digest, after.id());
             }
-            None => {
-                state.by_id.remove(&before.id());
-                state.deleted.insert(before.id(), before.clone());
-            }
+            state.by_id.insert(after.id(), after.clone());
+        } else {
+            state.by_id.remove(&before.id());
+            state.deleted.insert(before.id(), before.clone());
         }
     }
 

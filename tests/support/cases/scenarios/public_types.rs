@@ -26,10 +26,12 @@ use tower_layer::Layer;
 use super::kit::{answer, get, manager, new_key};
 
 /// Types that are a plain list of words, or that hold what no key can get into.
-pub(crate) const WITHOUT_CONTENT: [&str; 8] = [
+pub(crate) const WITHOUT_CONTENT: [&str; 10] = [
     "ConfigErrorKind",
     "DenialKind",
     "EnvKeyErrorKind",
+    "Fault",
+    "ImportRefusalKind",
     "KeyStatus",
     "ManageErrorKind",
     "StoreErrorKind",
@@ -112,6 +114,7 @@ pub(crate) async fn printed(marker: &Marker) -> Printed {
     let mut all = of_keys(marker);
     all.extend(of_records(marker));
     all.extend(of_stores(marker).await);
+    all.extend(of_imports(marker).await);
     all.extend(of_decisions(marker).await);
     all.extend(of_layers(marker));
     all
@@ -237,6 +240,33 @@ async fn of_stores(marker: &Marker) -> Printed {
         debug("Verifier", &keys.verifier().with_hasher(hasher)),
         debug("SystemClock", &SystemClock::new()),
         debug("ManualClock", &ManualClock::at(Timestamp::UNIX_EPOCH)),
+    ]
+}
+
+async fn of_imports(marker: &Marker) -> Printed {
+    use tower_api_key::manage::LegacyKey;
+
+    let key = marker.fresh.key.expose_secret();
+    let digest = *marker.fresh.record.secret_versions()[0].digest();
+    let legacy = [
+        LegacyKey::new("acct_42", "CI", digest),
+        // A column taken for another.
+        LegacyKey::from_hex("acct_42", "CI", key),
+    ];
+    let report = marker.keys.import(legacy.clone()).await.unwrap();
+    #[cfg(feature = "test-util")]
+    let faulty = {
+        use tower_api_key::testing::FaultyStore;
+        debug("FaultyStore", &FaultyStore::new(marker.keys.store(), 42))
+    };
+    #[cfg(not(feature = "test-util"))]
+    let faulty = debug("FaultyStore", &());
+    vec![
+        debug("LegacyKey", &legacy),
+        debug("ImportReport", &report),
+        both("ImportRefusal", &report.refused()[0]),
+        both("ImportRefusal", &report.refused()[1]),
+        faulty,
     ]
 }
 
