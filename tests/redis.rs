@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(feature = "redis")]
 
+#[path = "redis/corrupt.rs"]
+mod corrupt;
 #[path = "redis/errors.rs"]
 mod errors;
 #[path = "redis/faults.rs"]

@@ -1,5 +1,7 @@
 //! Servers with a store, records, and what a feed tells.
 
+use std::error::Error;
+use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -72,13 +74,43 @@ pub(crate) async fn find(store: &RedisStore, number: u32) -> Option<Arc<KeyRecor
 }
 
 #[track_caller]
-pub(crate) fn assert_fails<T: std::fmt::Debug>(
+pub(crate) fn assert_fails<T: Debug>(
     result: Result<T, StoreError>,
     kind: StoreErrorKind,
     message: &str,
 ) {
     let error = result.unwrap_err();
     assert_eq!((error.kind(), &*error.to_string()), (kind, message));
+}
+
+/// Of the servers that ask for one.
+pub(crate) const PASSWORD: &str = "s3cr3t-of-redis";
+
+/// Fails if the error, or what caused it, tells the password or a digest.
+#[track_caller]
+pub(crate) fn assert_tells_no_secret(error: &StoreError) {
+    let mut shown = vec![format!("{error:?}")];
+    let mut cause: Option<&dyn Error> = Some(error);
+    while let Some(one) = cause {
+        shown.push(format!("{one} {one:?}"));
+        cause = one.source();
+    }
+    let shown = shown.join("\n");
+    for secret in [PASSWORD, "d1d1", "hunter"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}
+
+#[track_caller]
+pub(crate) fn assert_is<T: Debug>(
+    result: Result<T, StoreError>,
+    kind: StoreErrorKind,
+    message: &str,
+) {
+    if let Err(error) = &result {
+        assert_tells_no_secret(error);
+    }
+    assert_fails(result, kind, message);
 }
 
 /// Asks again and again until it is so, for at most ten seconds.

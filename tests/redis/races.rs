@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use futures::FutureExt;
 use futures::future::join_all;
 use tower_api_key::KeyRegistry;
-use tower_api_key::record::{KeyChange, KeyRecord, KeyUpdate, Revocation};
+use tower_api_key::record::{KeyChange, KeyRecord, KeyUpdate, Revocation, SecretVersion};
 use tower_api_key::store::{KeyUse, PageRequest, RedisStore, StoreErrorKind};
 
 use crate::kit::{
@@ -43,7 +43,7 @@ async fn changes_of_one_key_at_the_same_time_all_take_effect() {
     let numbers: Vec<_> = end
         .secret_versions()
         .iter()
-        .map(|one| one.number())
+        .map(SecretVersion::number)
         .collect();
     assert_eq!(numbers, [8, 7, 6, 5, 4, 3, 2, 1]);
     assert!(end.name().parse::<u32>().is_ok());

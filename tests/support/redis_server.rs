@@ -176,10 +176,11 @@ impl Drop for RedisServer {
 }
 
 fn exchange(stream: &mut TcpStream, words: &[&str]) -> std::io::Result<String> {
-    let mut command = format!("*{}\r\n", words.len());
-    for word in words {
-        command.push_str(&format!("${}\r\n{word}\r\n", word.len()));
-    }
+    let words = words
+        .iter()
+        .map(|word| format!("${}\r\n{word}\r\n", word.len()));
+    let words: Vec<_> = words.collect();
+    let command = format!("*{}\r\n{}", words.len(), words.concat());
     stream.write_all(command.as_bytes())?;
     let mut answer = Vec::new();
     let mut piece = [0; 4_096];

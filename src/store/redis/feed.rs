@@ -11,7 +11,6 @@ use super::backoff::Backoff;
 use super::names::{id_digits, id_of};
 use super::options::RedisOptions;
 use super::target::Target;
-use crate::record::id::KeyId;
 use crate::store::feed::{FeedEvent, Listeners};
 
 /// Tells the listeners what is published, on a connection of its own, for ever.
@@ -89,19 +88,18 @@ fn event_of(push: &PushInfo) -> FeedEvent {
     let Some(Value::BulkString(message)) = push.data.get(1) else {
         return FeedEvent::Reset;
     };
-    let event: Option<(fn(KeyId) -> FeedEvent, &[u8])> = match message.split_first() {
-        Some((b'a', id)) => Some((FeedEvent::Added, id)),
-        Some((b'c', id)) => Some((FeedEvent::Changed, id)),
+    let event = match message.split_first() {
+        Some((b'a', id)) => id_of(id).map(FeedEvent::Added),
+        Some((b'c', id)) => id_of(id).map(FeedEvent::Changed),
         _ => None,
     };
-    event
-        .and_then(|(event, id)| Some(event(id_of(id)?)))
-        .unwrap_or(FeedEvent::Reset)
+    event.unwrap_or(FeedEvent::Reset)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::id::KeyId;
 
     #[test]
     fn a_message_reads_back_and_another_may_be_any_change() {

@@ -156,19 +156,17 @@ impl Shared {
         let began = self.now();
         let mut over = None;
         let answers = timeout(self.deadline, self.attempt(sent, repeat, &mut over)).await;
-        match answers {
-            Ok(answers) => Ok(answers?),
-            Err(_) => {
-                // Answers come in order: where others came meanwhile, the server is only slow.
-                if let Some(live) = over
-                    && live.heard_at.load(Ordering::Relaxed) <= began
-                {
-                    let silent = Failure::silent(&self.target.address);
-                    self.lose(live.number, Standing::Down(silent));
-                }
-                Err(Failure::late(self.deadline, &self.target.address).into())
-            }
+        if let Ok(answers) = answers {
+            return Ok(answers?);
         }
+        // Answers come in order: where others came meanwhile, the server is only slow.
+        if let Some(live) = over
+            && live.heard_at.load(Ordering::Relaxed) <= began
+        {
+            let silent = Failure::silent(&self.target.address);
+            self.lose(live.number, Standing::Down(silent));
+        }
+        Err(Failure::late(self.deadline, &self.target.address).into())
     }
 
     async fn attempt(

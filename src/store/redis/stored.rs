@@ -92,21 +92,25 @@ pub(super) fn record_of(id: &KeyId, fields: &[(&[u8], &[u8])]) -> Option<KeyReco
             let used = fields
                 .iter()
                 .find(|(field, _)| version_of_use(field) == Some(secret.number));
-            let used_at = used.map_or(Some(None), |(_, digits)| time_of_digits(digits))?;
-            let created_at = time(secret.created)?;
+            let used_at = match used {
+                None | Some((_, b"")) => None,
+                Some((_, digits)) => Some(time_of_digits(digits)?),
+            };
+            let created_at = time(secret.created).ok()?;
             let version = SecretVersion::new(secret.number, digest, secret.prefix, created_at)
-                .with_retires_at(optional_time(secret.retires)?)
+                .with_retires_at(secret.retires.map(time).transpose().ok()?)
                 .with_last_used_at(used_at);
             Some(version)
         })
         .collect();
     let revocation = match stored.revoked {
-        Some(revoked) => Some(Revocation::new(time(revoked.at)?, revoked.reason)),
+        Some(revoked) => Some(Revocation::new(time(revoked.at).ok()?, revoked.reason)),
         None => None,
     };
-    let record = KeyRecord::new(*id, stored.owner, stored.name, time(stored.created)?)
+    let created_at = time(stored.created).ok()?;
+    let record = KeyRecord::new(*id, stored.owner, stored.name, created_at)
         .with_scopes(stored.scopes.into_owned())
-        .with_expires_at(optional_time(stored.expires)?)
+        .with_expires_at(stored.expires.map(time).transpose().ok()?)
         .with_disabled(stored.disabled)
         .with_revocation(revocation)
         .with_secret_versions(versions?);
@@ -125,13 +129,10 @@ pub(super) fn digits_of_time(at: Timestamp) -> String {
     format!("{:019}", microsecond(at) + OFFSET)
 }
 
-/// The time of these digits; none of no digits; nothing if they are no time.
-fn time_of_digits(digits: &[u8]) -> Option<Option<Timestamp>> {
-    if digits.is_empty() {
-        return Some(None);
-    }
+/// The time of these digits, if they are one.
+fn time_of_digits(digits: &[u8]) -> Option<Timestamp> {
     let number: i64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
-    time(number.checked_sub(OFFSET)?).map(Some)
+    time(number.checked_sub(OFFSET)?).ok()
 }
 
 const OFFSET: i64 = 1_000_000_000_000_000_000;
@@ -142,15 +143,8 @@ fn microsecond(at: Timestamp) -> i64 {
     i64::try_from(at.as_nanosecond().div_euclid(1_000)).unwrap_or_default()
 }
 
-fn time(microsecond: i64) -> Option<Timestamp> {
-    Timestamp::from_microsecond(microsecond).ok()
-}
-
-fn optional_time(microsecond: Option<i64>) -> Option<Option<Timestamp>> {
-    match microsecond {
-        Some(microsecond) => time(microsecond).map(Some),
-        None => Some(None),
-    }
+fn time(microsecond: i64) -> Result<Timestamp, jiff::Error> {
+    Timestamp::from_microsecond(microsecond)
 }
 
 #[cfg(test)]
@@ -171,7 +165,7 @@ mod tests {
         assert!(digits.is_sorted_by(|one, two| one < two), "{digits:?}");
         for (digits, microsecond) in digits.iter().zip(microseconds) {
             assert_eq!(digits.len(), 19);
-            assert_eq!(time_of_digits(digits.as_bytes()), Some(time(microsecond)));
+            assert_eq!(time_of_digits(digits.as_bytes()), time(microsecond).ok());
         }
     }
 
