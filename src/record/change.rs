@@ -78,7 +78,11 @@ impl KeyChange {
                 at,
                 others_retire_at,
             } => {
-                let newest = record.versions.iter().map(SecretVersion::number).max();
+                let newest = record
+                    .secret_versions()
+                    .iter()
+                    .map(SecretVersion::number)
+                    .max();
                 let number = newest.unwrap_or(0).saturating_add(1);
                 let version = SecretVersion::new(number, *digest, *prefix, *at);
                 rotate(&mut record, version, *others_retire_at)?;
@@ -91,7 +95,7 @@ impl KeyChange {
 
 fn apply_update(record: &mut KeyRecord, update: &KeyUpdate) {
     if let Some(name) = update.name() {
-        record.name = name.into();
+        record.set_name(name);
     }
     if let Some(scopes) = update.scopes() {
         record.scopes = scopes.clone();
@@ -108,7 +112,7 @@ fn rotate(
 ) -> Result<(), ChangeRefused> {
     let now = version.created_at();
     let mut versions = vec![version];
-    for other in &record.versions {
+    for other in record.secret_versions() {
         let mut other = other.clone();
         other.retire(others_retire_at);
         versions.push(other);

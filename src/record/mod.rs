@@ -17,6 +17,7 @@ pub(crate) mod revocation;
 pub(crate) mod secret;
 pub(crate) mod status;
 pub(crate) mod update;
+pub(crate) mod versions;
 
 pub use change::{ChangeRefused, KeyChange};
 pub use id::{InvalidKeyId, KeyId};

@@ -1,6 +1,6 @@
 //! A set of scopes.
 
-use std::fmt;
+use std::{fmt, slice};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,9 +17,16 @@ use super::name::Scope;
 pub struct ScopeSet {
     /// One bit for each of [`COMMON`]: a request that needs only those allocates nothing.
     common: u8,
-    /// The others, sorted and without repeats.
-    others: Box<[Scope]>,
+    others: Others,
 }
+
+/// The other scopes, sorted and without repeats; behind one thin pointer, since most sets have none.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+struct Others(Option<Box<Sorted>>);
+
+/// At least one scope.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Sorted(Box<[Scope]>);
 
 const COMMON: [Scope; 3] = [Scope::READ, Scope::WRITE, Scope::DELETE];
 
@@ -51,17 +58,14 @@ impl ScopeSet {
     pub fn contains(&self, scope: &Scope) -> bool {
         match common_bit(scope) {
             Some(bit) => self.common & bit != 0,
-            None => self.others.binary_search(scope).is_ok(),
+            None => self.others.contain(scope),
         }
     }
 
     /// Whether the set holds every scope of `needed`.
     pub fn contains_all(&self, needed: &Self) -> bool {
         needed.common & !self.common == 0
-            && needed
-                .others
-                .iter()
-                .all(|scope| self.others.binary_search(scope).is_ok())
+            && needed.others.iter().all(|scope| self.others.contain(scope))
     }
 
     /// The scopes of this set that `held` lacks.
@@ -72,7 +76,7 @@ impl ScopeSet {
             others: self
                 .others
                 .iter()
-                .filter(|scope| held.others.binary_search(scope).is_err())
+                .filter(|scope| !held.others.contain(scope))
                 .cloned()
                 .collect(),
         }
@@ -81,31 +85,55 @@ impl ScopeSet {
     /// The scopes of both sets together.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
-        let mut others = self.others.to_vec();
-        others.extend_from_slice(&other.others);
-        others.sort_unstable();
-        others.dedup();
         Self {
             common: self.common | other.common,
-            others: others.into(),
+            others: self
+                .others
+                .iter()
+                .chain(other.others.iter())
+                .cloned()
+                .collect(),
         }
     }
 
     /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
-        self.common == 0 && self.others.is_empty()
+        self.common == 0 && self.others.0.is_none()
     }
 
     /// How many scopes the set holds.
     pub fn len(&self) -> usize {
-        self.common.count_ones() as usize + self.others.len()
+        self.common.count_ones() as usize + self.others.iter().len()
     }
 
     /// The scopes, in the set's order.
     pub fn iter(&self) -> impl Iterator<Item = &Scope> {
         static SHARED: [Scope; 3] = COMMON;
         let common = SHARED.iter().filter(|scope| self.contains(scope));
-        common.chain(&self.others)
+        common.chain(self.others.iter())
+    }
+}
+
+impl Others {
+    #[inline]
+    fn iter(&self) -> slice::Iter<'_, Scope> {
+        self.0.as_ref().map_or(&[][..], |sorted| &sorted.0).iter()
+    }
+
+    fn contain(&self, scope: &Scope) -> bool {
+        self.iter().as_slice().binary_search(scope).is_ok()
+    }
+}
+
+impl FromIterator<Scope> for Others {
+    fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
+        let mut scopes: Vec<_> = scopes.into_iter().collect();
+        if scopes.is_empty() {
+            return Self(None);
+        }
+        scopes.sort_unstable();
+        scopes.dedup();
+        Self(Some(Box::new(Sorted(scopes.into()))))
     }
 }
 
@@ -119,11 +147,9 @@ impl FromIterator<Scope> for ScopeSet {
                 None => others.push(scope),
             }
         }
-        others.sort_unstable();
-        others.dedup();
         Self {
             common,
-            others: others.into(),
+            others: others.into_iter().collect(),
         }
     }
 }
@@ -139,11 +165,11 @@ impl From<Scope> for ScopeSet {
         match common_bit(&scope) {
             Some(common) => Self {
                 common,
-                others: Box::default(),
+                others: Others::default(),
             },
             None => Self {
                 common: 0,
-                others: Box::new([scope]),
+                others: [scope].into_iter().collect(),
             },
         }
     }

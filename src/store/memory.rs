@@ -1,15 +1,15 @@
 //! A store in memory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
-use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use async_trait::async_trait;
-use foldhash::quality::RandomState;
 
+use super::digests::Digests;
 use super::error::{StoreError, StoreErrorKind};
 use super::feed::{ChangeFeed, FeedEvent, FeedListener, Listeners};
+use super::index::Index;
 use super::key_store::KeyStore;
 use super::page::{KeyPage, PageRequest};
 use super::registry::KeyRegistry;
@@ -39,8 +39,8 @@ use crate::record::secret::SecretVersion;
 pub struct MemoryStore(Arc<Shared>);
 
 struct Shared {
-    /// What look-ups read; keyed under a random seed, so that nobody can aim at one bucket.
-    by_digest: papaya::HashMap<KeyDigest, Arc<KeyRecord>, RandomState>,
+    /// What look-ups read.
+    by_digest: Digests,
     /// What changes go by; whoever holds the lock may write to `by_digest`.
     index: Mutex<Index>,
     listeners: Listeners,
@@ -49,17 +49,11 @@ struct Shared {
 impl Default for Shared {
     fn default() -> Self {
         Self {
-            by_digest: papaya::HashMap::default(),
+            by_digest: Digests::default(),
             index: Mutex::default(),
             listeners: Listeners::new(FeedEvent::InStep),
         }
     }
-}
-
-#[derive(Default)]
-struct Index {
-    by_id: BTreeMap<KeyId, Arc<KeyRecord>>,
-    by_owner: BTreeMap<Box<str>, BTreeSet<KeyId>>,
 }
 
 impl MemoryStore {
@@ -88,7 +82,6 @@ impl MemoryStore {
             .index
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .by_id
             .len()
     }
 
@@ -108,17 +101,12 @@ impl MemoryStore {
 
     fn add(&self, record: KeyRecord) -> Result<Arc<KeyRecord>, StoreError> {
         let mut index = self.index()?;
-        if index.by_id.contains_key(&record.id()) {
+        if index.get(&record.id()).is_some() {
             return Err(already_exists("id"));
         }
         self.refuse_known(record.secret_versions().iter().map(SecretVersion::digest))?;
         let record = Arc::new(record);
-        index
-            .by_owner
-            .entry(record.owner().into())
-            .or_default()
-            .insert(record.id());
-        index.by_id.insert(record.id(), record.clone());
+        index.put(&record);
         self.publish(&record);
         self.0.listeners.tell(FeedEvent::Added(record.id()));
         Ok(record)
@@ -126,21 +114,20 @@ impl MemoryStore {
 
     fn change(&self, id: &KeyId, change: &KeyChange) -> Result<Arc<KeyRecord>, StoreError> {
         let mut index = self.index()?;
-        let Some(before) = index.by_id.get(id).cloned() else {
+        let Some(before) = index.get(id).cloned() else {
             return Err(StoreError::new(StoreErrorKind::NotFound, "no such key"));
         };
         if let KeyChange::Rotate { digest, .. } = change {
             self.refuse_known([digest])?;
         }
         let Some(after) = change.applied_to(&before)? else {
-            index.by_id.remove(id);
-            index.forget_owner(&before);
+            index.remove(&before);
             self.withdraw(&before, None);
             self.0.listeners.tell(FeedEvent::Changed(*id));
             return Ok(before);
         };
         let after = Arc::new(after);
-        index.by_id.insert(*id, after.clone());
+        index.put(&after);
         // New before old: a rotation's new secret works before an old one ends.
         self.publish(&after);
         self.withdraw(&before, Some(&after));
@@ -151,11 +138,12 @@ impl MemoryStore {
     fn note(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
         let mut index = self.index()?;
         for one in uses {
-            if let Some(record) = index.by_id.get_mut(&one.key()) {
+            if let Some(record) = index.get(&one.key()) {
                 let noted = KeyRecord::clone(record)
                     .with_use_noted(one.secret_version(), one.last_used_at());
-                *record = Arc::new(noted);
-                self.publish(record);
+                let noted = Arc::new(noted);
+                index.put(&noted);
+                self.publish(&noted);
             }
         }
         Ok(())
@@ -166,9 +154,8 @@ impl MemoryStore {
         digests: impl IntoIterator<Item = &'a KeyDigest>,
     ) -> Result<(), StoreError> {
         let mut seen = BTreeSet::new();
-        let by_digest = self.0.by_digest.pin();
         for digest in digests {
-            if by_digest.contains_key(digest) || !seen.insert(digest.as_bytes()) {
+            if self.0.by_digest.contain(digest) || !seen.insert(digest.as_bytes()) {
                 return Err(already_exists("digest"));
             }
         }
@@ -176,38 +163,18 @@ impl MemoryStore {
     }
 
     fn publish(&self, record: &Arc<KeyRecord>) {
-        let by_digest = self.0.by_digest.pin();
         for version in record.secret_versions() {
-            by_digest.insert(*version.digest(), record.clone());
+            self.0.by_digest.put(version.digest(), record);
         }
     }
 
     /// Removes the digests of `before` that `after` has no more.
     fn withdraw(&self, before: &KeyRecord, after: Option<&KeyRecord>) {
-        let by_digest = self.0.by_digest.pin();
         for version in before.secret_versions() {
             if after.is_none_or(|after| after.secret_version(version.digest()).is_none()) {
-                by_digest.remove(version.digest());
+                self.0.by_digest.remove(version.digest());
             }
         }
-    }
-}
-
-impl Index {
-    fn forget_owner(&mut self, record: &KeyRecord) {
-        if let Some(ids) = self.by_owner.get_mut(record.owner()) {
-            ids.remove(&record.id());
-            if ids.is_empty() {
-                self.by_owner.remove(record.owner());
-            }
-        }
-    }
-
-    fn page(&self, owner: &str, page: &PageRequest) -> KeyPage {
-        let start = page.cursor().map_or(Bound::Unbounded, Bound::Excluded);
-        let ids = self.by_owner.get(owner).into_iter();
-        let following = ids.flat_map(|ids| ids.range((start, Bound::Unbounded)));
-        KeyPage::new(page, following.filter_map(|id| self.by_id.get(id)).cloned())
     }
 }
 
@@ -221,11 +188,11 @@ fn already_exists(what: &str) -> StoreError {
 #[async_trait]
 impl KeyStore for MemoryStore {
     async fn find(&self, digest: &KeyDigest) -> Result<Option<Arc<KeyRecord>>, StoreError> {
-        Ok(self.0.by_digest.pin().get(digest).map(replica::of))
+        Ok(self.0.by_digest.find(digest, replica::of))
     }
 
     fn find_now(&self, digest: &KeyDigest) -> Option<Result<Option<Arc<KeyRecord>>, StoreError>> {
-        Some(Ok(self.0.by_digest.pin().get(digest).map(replica::of)))
+        Some(Ok(self.0.by_digest.find(digest, replica::of)))
     }
 }
 
@@ -236,7 +203,7 @@ impl KeyRegistry for MemoryStore {
     }
 
     async fn get(&self, id: &KeyId) -> Result<Option<Arc<KeyRecord>>, StoreError> {
-        Ok(self.index()?.by_id.get(id).cloned())
+        Ok(self.index()?.get(id).cloned())
     }
 
     async fn list(&self, owner: &str, page: &PageRequest) -> Result<KeyPage, StoreError> {

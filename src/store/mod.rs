@@ -32,8 +32,10 @@ pub(crate) mod cached;
 pub(crate) mod contain;
 #[cfg(feature = "tokio")]
 pub(crate) mod deadline;
+pub(crate) mod digests;
 pub(crate) mod error;
 pub(crate) mod feed;
+pub(crate) mod index;
 pub(crate) mod key_store;
 pub(crate) mod memory;
 pub(crate) mod page;

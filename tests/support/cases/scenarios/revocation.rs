@@ -196,8 +196,9 @@ fn sc_neg_10_ground_digests_are_spread_by_a_seed_that_nobody_knows() {
 
 #[test]
 fn sc_neg_10_the_store_in_memory_hashes_under_a_random_seed() {
-    let source = include_str!("../../../../src/store/memory.rs");
-    assert!(source.contains("HashMap<KeyDigest, Arc<KeyRecord>, RandomState>"));
+    let source = include_str!("../../../../src/store/digests.rs");
+    assert!(source.contains("seed: RandomState,"));
+    assert!(source.contains("self.seed.hash_one(digest)"));
     assert!(source.contains("use foldhash::quality::RandomState;"));
 }
 
