@@ -1,4 +1,5 @@
 //! The contract suite on the stores that need no server.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(feature = "test-util")]
 
 use std::sync::Arc;
@@ -6,7 +7,11 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 use tower_api_key::store::DeadlineStore;
+#[cfg(feature = "cache")]
+use tower_api_key::store::{CacheOptions, CachedStore};
 use tower_api_key::testing::contract;
+#[cfg(feature = "cache")]
+use tower_api_key::testing::{Fault, FaultyStore};
 use tower_api_key::{KeyRegistry, MemoryStore};
 
 #[test]
@@ -39,4 +44,18 @@ fn the_memory_store_keeps_the_contract_of_feeds() {
         (store.clone(), store)
     };
     block_on(contract::check_feed(fresh, async || {}));
+}
+
+/// Behind a cache that is told of changes and one that is not, a store that must be waited for.
+#[cfg(feature = "cache")]
+#[tokio::test(start_paused = true)]
+async fn a_cache_keeps_the_contract() {
+    let slow = || {
+        let delay = Fault::Delay(Duration::from_millis(1));
+        FaultyStore::new(MemoryStore::new(), 1)
+            .with_look_up_fault(delay, 100)
+            .with_change_fault(delay, 100)
+    };
+    contract::check(async || CachedStore::new(slow(), CacheOptions::new()).unwrap()).await;
+    contract::check(async || CachedStore::watching(slow(), CacheOptions::new()).unwrap()).await;
 }

@@ -22,15 +22,18 @@ impl Moment {
     }
 
     pub(crate) fn timestamp(self) -> Timestamp {
-        let microsecond = (self.0.get() ^ BIAS).cast_signed();
-        let (second, rest) = (microsecond / PER_SECOND, microsecond % PER_SECOND);
-        // By its parts, since `from_microsecond` refuses the last second of the calendar. OK
-        // because it was a `Timestamp` before, and less than a second fits.
-        i32::try_from(rest * 1_000)
-            .ok()
-            .and_then(|nanosecond| Timestamp::new(second, nanosecond).ok())
-            .unwrap_or(Timestamp::MIN)
+        // OK because it was a `Timestamp` before.
+        from_microsecond((self.0.get() ^ BIAS).cast_signed()).unwrap_or(Timestamp::MIN)
     }
+}
+
+/// The time so long after 1970, for stores: jiff's own `from_microsecond` refuses the last second
+/// of its calendar, which a rotation with a boundless grace gives as an end.
+pub(crate) fn from_microsecond(microsecond: i64) -> Result<Timestamp, jiff::Error> {
+    let (second, rest) = (microsecond / PER_SECOND, microsecond % PER_SECOND);
+    // OK because less than a second fits.
+    let nanosecond = i32::try_from(rest * 1_000).unwrap_or_default();
+    Timestamp::new(second, nanosecond)
 }
 
 const PER_SECOND: i64 = 1_000_000;
@@ -69,6 +72,11 @@ mod tests {
         assert_eq!(Moment::floor(Timestamp::MIN).timestamp(), Timestamp::MIN);
         let latest = Timestamp::MAX - jiff::SignedDuration::from_nanos(999);
         assert_eq!(Moment::floor(Timestamp::MAX).timestamp(), latest);
+        let last = latest.as_microsecond();
+        assert_eq!(from_microsecond(last).unwrap(), latest);
+        for beyond in [i64::MIN, last + 1, i64::MAX] {
+            assert!(from_microsecond(beyond).is_err(), "{beyond}");
+        }
     }
 
     #[test]

@@ -18,8 +18,10 @@ use crate::record::key::KeyRecord;
 ///
 /// Every call is atomic, and no call writes a whole record back: two changes at the same time both
 /// take effect, and a late [`record_usage`](Self::record_usage) can neither undo a revocation nor
-/// revive a deleted key. When a call has returned, [`find`](KeyStore::find) answers accordingly; only
-/// the uses that it tells may be older ones.
+/// revive a deleted key. When a call has returned, [`find`](KeyStore::find) answers accordingly;
+/// only the `last_used_at` that it finds may be older, as in a cache.
+///
+/// The feature `test-util` has a suite that holds a store to all of this: `testing::contract`.
 #[async_trait]
 pub trait KeyRegistry: KeyStore {
     /// Adds a key.

@@ -10,6 +10,7 @@ use crate::key::digest::KeyDigest;
 use crate::key::token::KeyPrefix;
 use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
+use crate::record::moment::from_microsecond as time;
 use crate::record::revocation::Revocation;
 use crate::record::secret::SecretVersion;
 use crate::scope::set::ScopeSet;
@@ -141,10 +142,6 @@ const OFFSET: i64 = 1_000_000_000_000_000_000;
 fn microsecond(at: Timestamp) -> i64 {
     // OK because jiff's years, -9999 to 9999, fit.
     i64::try_from(at.as_nanosecond().div_euclid(1_000)).unwrap_or_default()
-}
-
-fn time(microsecond: i64) -> Result<Timestamp, jiff::Error> {
-    Timestamp::from_microsecond(microsecond)
 }
 
 #[cfg(test)]

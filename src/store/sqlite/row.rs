@@ -11,6 +11,7 @@ use super::sql::Sql;
 use crate::key::digest::KeyDigest;
 use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
+use crate::record::moment::from_microsecond;
 use crate::record::revocation::Revocation;
 use crate::record::secret::SecretVersion;
 use crate::scope::set::ScopeSet;
@@ -168,7 +169,7 @@ impl<'a> Cells<'a> {
 
     fn time(&self, column: usize) -> Result<Timestamp, Fault> {
         let microseconds = self.integer(column)?;
-        Timestamp::from_microsecond(microseconds).map_err(|_| {
+        from_microsecond(microseconds).map_err(|_| {
             self.wrong(
                 "microseconds of a time up to the year 9999",
                 format_args!("{microseconds} in {}", self.name(column)),

@@ -38,7 +38,7 @@ pub(super) async fn find(
     match (&at_once, &found) {
         (None, _) | (Some(None), None) => {}
         (Some(Some(at_once)), Some(found)) => {
-            expect_record("what `find_now` finds and `find` does", at_once, found)?;
+            expect_looked_up("what `find_now` finds and `find` does", at_once, found)?;
         }
         (Some(at_once), _) => {
             let [at_once, found] = [at_once, &found].map(|one| present(one.is_some()));
@@ -83,29 +83,13 @@ pub(super) async fn expect_stored(
     for version in expected.secret_versions() {
         let found = find(store, version.digest()).await?;
         let what = format!("{what}, by the digest of version {}", version.number());
-        let found = found.map(|found| with_uses_of(&found, expected));
-        expect_found(&what, found.as_ref(), expected)?;
+        let found = found.ok_or_else(|| no_key(&what))?;
+        expect_looked_up(&what, &found, expected)?;
     }
     let listed = list(store, expected.owner()).await?;
     let listed = listed.iter().find(|record| record.id() == expected.id());
     let what = format!("{what}, in its owner's list");
     expect_found(&what, listed.map(Arc::as_ref), expected)
-}
-
-/// The record with each version's last use as in another record, unless it is later than there.
-fn with_uses_of(found: &KeyRecord, expected: &KeyRecord) -> KeyRecord {
-    let versions = found.secret_versions().iter().cloned().map(|version| {
-        let used = expected
-            .secret_version(version.digest())
-            .and_then(SecretVersion::last_used_at);
-        let later = version.last_used_at() > used;
-        if later {
-            version
-        } else {
-            version.with_last_used_at(used)
-        }
-    });
-    found.clone().with_secret_versions(versions)
 }
 
 /// Neither the record's id, nor one of its digests, nor its owner's list give it.
@@ -266,10 +250,30 @@ pub(super) fn expect_eq<T: Debug + PartialEq + ?Sized>(
 }
 
 fn expect_found(what: &str, found: Option<&KeyRecord>, expected: &KeyRecord) -> Outcome {
-    match found {
-        Some(found) => expect_record(what, found, expected),
-        None => Err(Broken::new(format!("expected {what}, found no key"))),
+    expect_record(what, found.ok_or_else(|| no_key(what))?, expected)
+}
+
+/// The records are equal, but that the one which was found by a digest may lack late uses: they
+/// are not told to caches.
+pub(super) fn expect_looked_up(what: &str, found: &KeyRecord, expected: &KeyRecord) -> Outcome {
+    let mut versions = Vec::new();
+    for version in found.secret_versions() {
+        let same = expected.secret_version(version.digest());
+        let last = same.and_then(SecretVersion::last_used_at);
+        if version.last_used_at() > last {
+            return expect_record(what, found, expected);
+        }
+        versions.push(version.clone().with_last_used_at(last));
     }
+    expect_record(
+        what,
+        &found.clone().with_secret_versions(versions),
+        expected,
+    )
+}
+
+fn no_key(what: &str) -> Broken {
+    Broken::new(format!("expected {what}, found no key"))
 }
 
 fn present(is: bool) -> &'static str {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use futures_util::future::{join, join_all};
 
 use super::expect::{
-    expect_absent, expect_eq, expect_error, expect_stored, expect_unknown, find, get, insert, list,
-    note, succeeded,
+    expect_absent, expect_eq, expect_error, expect_looked_up, expect_stored, expect_unknown, find,
+    get, insert, list, note, succeeded,
 };
 use super::fixture::{OWNER, at, digest, id, key, revocation, rotation, version};
 use super::rule::{Broken, Outcome, Rule};
@@ -133,7 +133,7 @@ async fn all_take_effect(store: &dyn KeyRegistry) -> Outcome {
     expect_numbers(&found, 5)?;
     for number in [1, 101, 102, 103, 104] {
         let secret = present(find(store, &digest(number)).await?)?;
-        expect_eq("a key by each of its secrets", &*secret, &*found)?;
+        expect_looked_up("a key by each of its secrets", &secret, &found)?;
     }
     expect_eq("the last use", &found.last_used_at(), &Some(at(LAST_USE)))?;
     expect_stored(store, "a key after changes at once", &found).await
