@@ -79,6 +79,9 @@ impl<S: KeyRegistry> KeyManager<S> {
 
     /// Makes a key. Its plaintext is in the result, and nowhere else.
     ///
+    /// When the store's answer is lost, the key may have been made all the same, and nobody has its
+    /// plaintext: it is in its owner's [`list`](Self::list), where it can be revoked or rotated.
+    ///
     /// # Errors
     ///
     /// [`ManageError`] when
@@ -189,6 +192,9 @@ impl<S: KeyRegistry> KeyManager<S> {
 
     /// Gives a key a new secret; the old ones work for `grace` longer, or less where they had an
     /// earlier end. With no grace they end now.
+    ///
+    /// When the store's answer is lost, the old secrets may have been given their end all the same:
+    /// rotate again, within the grace.
     ///
     /// Id, owner, name, scopes and expiration date stay. There is no instant at which neither
     /// secret works. The new plaintext is in the result, and nowhere else.
