@@ -4,12 +4,15 @@
 
 #[path = "contract_bites/careless.rs"]
 mod careless;
+#[path = "contract_bites/fault.rs"]
+mod fault;
 #[path = "contract_bites/gossip.rs"]
 mod gossip;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use careless::{Careless, Fault};
+use careless::Careless;
+use fault::Fault;
 use futures::executor::block_on;
 use gossip::{Flaw, Gossip};
 use tower_api_key::testing::contract;
@@ -132,6 +135,30 @@ const BROKEN: &[(Fault, &str)] = &[
     (
         Fault::WritesBackByAUse,
         "racing: all changes of a key take effect",
+    ),
+    (
+        Fault::ForgetsTheOldSecret,
+        "rotating: both secrets are found",
+    ),
+    (
+        Fault::AddsAThousandAtMost,
+        "bulk: a batch may be empty or large",
+    ),
+    (
+        Fault::ChecksTheIdThenInserts,
+        "racing: one insert of an id wins",
+    ),
+    (
+        Fault::EnablesFromBefore,
+        "racing: a revocation holds against every change",
+    ),
+    (
+        Fault::DeletesWhatWasBefore,
+        "racing: a deleted key stays deleted",
+    ),
+    (
+        Fault::HidesSecretsWhileRotating,
+        "racing: a secret is found during changes",
     ),
 ];
 

@@ -11,43 +11,7 @@ use tower_api_key::record::{KeyChange, KeyId, KeyRecord, KeyUpdate, Revocation, 
 use tower_api_key::store::{KeyPage, KeyUse, PageRequest, StoreError, StoreErrorKind};
 use tower_api_key::{KeyRegistry, KeyStore};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    None,
-    TruncatesTimesToSeconds,
-    HidesRevokedKeys,
-    TrimsNames,
-    FindsByTheFirstOctets,
-    FindsNowWhatWasBefore,
-    OverwritesAnId,
-    LeavesADigestOfARefusedKey,
-    TellsDigests,
-    InventsUnknownKeys,
-    UpdatesTheEndUnasked,
-    OverwritesTheReason,
-    ChangesRevokedKeys,
-    LeavesADigestOfADeletedKey,
-    ExtendsAnEnd,
-    LeavesADroppedSecret,
-    DropsSecretsThatWork,
-    RotatesToAKnownDigest,
-    ListsInAnotherOrder,
-    ListsWithoutCase,
-    AlwaysHasANextPage,
-    NeedsTheCursorsKey,
-    MovesTheLastUseBack,
-    NotesOneUseOfABatch,
-    FailsAtUnknownUses,
-    NotesUsesOfAnySecret,
-    EnablesByAUse,
-    RevivesByAUse,
-    ForgetsUsesByAChange,
-    AnswersManyInAnotherOrder,
-    AddsAllOrNothing,
-    ChecksThenInserts,
-    WritesBackByAUse,
-    WritesBackByAChange,
-}
+use super::fault::Fault;
 
 pub(crate) struct Careless {
     fault: Fault,
@@ -200,6 +164,13 @@ impl Careless {
         }
     }
 
+    fn hide(&self, record: &KeyRecord) {
+        let mut state = self.state();
+        for version in record.secret_versions() {
+            state.by_digest.remove(version.digest().as_bytes());
+        }
+    }
+
     fn read(&self, id: &KeyId) -> Result<KeyRecord, StoreError> {
         let found = self.state().by_id.get(id).cloned();
         found.ok_or_else(|| StoreError::new(StoreErrorKind::NotFound, "no such key"))
@@ -257,6 +228,16 @@ impl KeyRegistry for Careless {
             self.write(&record, Some(&record));
             return Ok(Arc::new(record));
         }
+        if self.has(Fault::ChecksTheIdThenInserts) {
+            self.check(&self.state(), &record)?;
+            yield_now().await;
+            let known = |one: &&SecretVersion| self.look_up(one.digest()).is_some();
+            if let Some(version) = record.secret_versions().iter().find(known) {
+                return Err(self.exists(version.digest()));
+            }
+            self.write(&record, Some(&record));
+            return Ok(Arc::new(record));
+        }
         self.add(record)
     }
 
@@ -269,6 +250,9 @@ impl KeyRegistry for Careless {
         if self.has(Fault::AddsAllOrNothing) && answers.iter().any(Result::is_err) {
             let failed = |_| Err(StoreError::new(StoreErrorKind::AlreadyExists, "one exists"));
             answers = (0..count).map(failed).collect();
+        }
+        if self.has(Fault::AddsAThousandAtMost) {
+            answers.truncate(1_000);
         }
         answers
     }
@@ -304,6 +288,13 @@ impl KeyRegistry for Careless {
     }
 
     async fn apply(&self, id: &KeyId, change: &KeyChange) -> Answer {
+        let rotates = matches!(change, KeyChange::Rotate { .. });
+        if rotates && self.has(Fault::HidesSecretsWhileRotating) {
+            self.hide(&self.read(id)?);
+            yield_now().await;
+            let now = self.read(id)?;
+            self.write(&now, Some(&now));
+        }
         let before = self.read(id)?;
         if let KeyChange::Rotate { digest, .. } = change
             && self.state().by_digest.contains_key(digest.as_bytes())
@@ -312,10 +303,18 @@ impl KeyRegistry for Careless {
             return Err(self.exists(digest));
         }
         let after = self.after(&before, change)?;
-        if self.has(Fault::WritesBackByAChange) {
+        let late = match change {
+            KeyChange::Enable => self.has(Fault::EnablesFromBefore),
+            KeyChange::Delete => self.has(Fault::DeletesWhatWasBefore),
+            _ => false,
+        };
+        if late || self.has(Fault::WritesBackByAChange) {
             yield_now().await;
         }
         self.write(&before, after.as_ref());
+        if rotates && self.has(Fault::ForgetsTheOldSecret) {
+            self.hide(&before);
+        }
         Ok(Arc::new(after.unwrap_or(before)))
     }
 
