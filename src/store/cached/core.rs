@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,9 +33,9 @@ pub(super) struct Core {
     pub(super) keys: BoundedMap<Entry>,
     pub(super) unknown: BoundedMap<Life>,
     /// Another generation begins when everything is forgotten.
-    generation: AtomicU64,
+    generation: AtomicU32,
     /// Another generation begins when an unknown key may have become known.
-    unknown_generation: AtomicU64,
+    unknown_generation: AtomicU32,
     /// Until when the last proof holds that all changes were told.
     proven_until: AtomicU64,
     /// No code of others runs under this lock, and it is held for moments only.
@@ -46,9 +46,9 @@ pub(super) struct Core {
 
 /// What misses and changes go by. Whoever holds its lock may write to the maps.
 pub(super) struct State {
-    pub(super) key_slots: Slots,
+    key_slots: Slots,
     /// The slots of each key's digests, so that a change of the key finds them.
-    pub(super) slots_by_id: BTreeSet<(KeyId, u32)>,
+    slots_by_id: BTreeSet<(KeyId, u32)>,
     pub(super) unknown_slots: Slots,
     pub(super) changes: Changes,
     /// The look-ups that a request may join.
@@ -94,8 +94,8 @@ impl Core {
             has_feed,
             keys: BoundedMap::new(),
             unknown: BoundedMap::new(),
-            generation: AtomicU64::new(0),
-            unknown_generation: AtomicU64::new(0),
+            generation: AtomicU32::new(0),
+            unknown_generation: AtomicU32::new(0),
             // Without a feed, there is nothing to wait for.
             proven_until: AtomicU64::new(if has_feed { 0 } else { NEVER }),
             state: Mutex::new(state),
@@ -121,12 +121,12 @@ impl Core {
     /// The answer from memory, if there is one.
     #[inline]
     pub(super) fn answer_now(&self, digest: &KeyDigest) -> Option<Option<Arc<KeyRecord>>> {
+        let now = self.now();
         // Before the entry is read: a proof that comes later may follow upon a change of it.
         let proven_until = self.proven_until.load(Ordering::Acquire);
         let generation = self.generation.load(Ordering::Acquire);
         let record = self.keys.read(digest, |entry| {
-            let answers =
-                entry.life.generation == generation && entry.answers(self.now(), proven_until);
+            let answers = entry.life.answers(now, generation, proven_until);
             answers.then(|| replica::of(&entry.record))
         });
         if record.is_some() {
@@ -134,7 +134,7 @@ impl Core {
         }
         let generation = self.unknown_generation.load(Ordering::Acquire);
         self.unknown.read(digest, |life| {
-            let answers = life.generation == generation && life.answers(self.now(), proven_until);
+            let answers = life.answers(now, generation, proven_until);
             answers.then_some(None)
         })
     }
@@ -152,7 +152,7 @@ impl Core {
         self.life(digest, read_at, generation, time_to_live)
     }
 
-    fn life(&self, digest: &KeyDigest, read_at: Moment, generation: u64, most: Duration) -> Life {
+    fn life(&self, digest: &KeyDigest, read_at: Moment, generation: u32, most: Duration) -> Life {
         let most = nanoseconds(most);
         let cut = u128::from(most) * u128::from(self.options.jitter_percent) / 100;
         let random = self.jitter.hash_one((digest, read_at));
@@ -161,10 +161,10 @@ impl Core {
         let lasts = most - u64::try_from(cut).unwrap_or(most);
         let fallback = nanoseconds(self.options.fallback_time_to_live);
         Life {
-            generation,
             read_at,
             proof_needed_from: read_at.saturating_add(fallback),
             ends_at: read_at.saturating_add(lasts),
+            generation,
         }
     }
 
@@ -286,6 +286,23 @@ impl Core {
 }
 
 impl State {
+    /// Remembers a record.
+    pub(super) fn hold(&mut self, keys: &BoundedMap<Entry>, digest: KeyDigest, entry: Entry) {
+        let (id, by_id) = (entry.record.id(), &mut self.slots_by_id);
+        let slot = keys.insert(&mut self.key_slots, digest, entry, |slot, gone| {
+            by_id.remove(&(gone.record.id(), slot));
+        });
+        self.slots_by_id.insert((id, slot));
+    }
+
+    /// Forgets the record of one digest.
+    pub(super) fn forget_digest(&mut self, keys: &BoundedMap<Entry>, digest: &KeyDigest) {
+        let by_id = &mut self.slots_by_id;
+        keys.remove(&mut self.key_slots, digest, |slot, gone| {
+            by_id.remove(&(gone.record.id(), slot));
+        });
+    }
+
     /// Forgets all digests of a key.
     fn forget_key(&mut self, keys: &BoundedMap<Entry>, id: &KeyId) {
         while let Some(&(found, slot)) = self.slots_by_id.range((*id, 0)..).next()
@@ -303,6 +320,8 @@ impl State {
 const FORGOTTEN_AT_ONCE: usize = 256;
 
 /// Saturates after 584 years.
+#[inline]
 pub(super) fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+    let seconds = duration.as_secs().saturating_mul(1_000_000_000);
+    seconds.saturating_add(duration.subsec_nanos().into())
 }

@@ -1,7 +1,6 @@
 //! What is remembered of one digest, and until when it answers.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::record::key::KeyRecord;
 
@@ -14,48 +13,35 @@ pub(super) const NEVER: Moment = u64::MAX;
 /// How long something is remembered.
 #[derive(Clone, Copy)]
 pub(super) struct Life {
-    /// Which generation it belongs to: when another begins, it does not answer any more.
-    pub(super) generation: u64,
     /// When the look-up that found it began.
     pub(super) read_at: Moment,
     /// From when on it does not answer without a proof that nothing has changed.
     pub(super) proof_needed_from: Moment,
     /// From when on it does not answer.
     pub(super) ends_at: Moment,
+    /// Which generation it belongs to: when another begins, it does not answer any more.
+    pub(super) generation: u32,
 }
 
 impl Life {
-    /// Whether it answers, given until when the last proof holds.
+    /// Whether it answers now, in this generation, given until when the last proof holds.
     #[inline]
-    pub(super) fn answers(&self, now: Moment, proven_until: Moment) -> bool {
-        now < self.ends_at && (now < self.proof_needed_from || now < proven_until)
+    pub(super) fn answers(&self, now: Moment, generation: u32, proven_until: Moment) -> bool {
+        self.generation == generation
+            && now < self.ends_at
+            && (now < self.proof_needed_from || now < proven_until)
+    }
+
+    /// Answers until then at least, proof or no proof.
+    pub(super) fn prolong(&mut self, end: Moment) {
+        self.proof_needed_from = self.proof_needed_from.max(end);
+        self.ends_at = self.ends_at.max(end);
     }
 }
 
 /// A key that was found.
+#[derive(Clone)]
 pub(super) struct Entry {
     pub(super) record: Arc<KeyRecord>,
     pub(super) life: Life,
-    /// Until when it answers all the same, since the store has failed.
-    spared_until: AtomicU64,
-}
-
-impl Entry {
-    pub(super) fn new(record: Arc<KeyRecord>, life: Life) -> Self {
-        Self {
-            record,
-            life,
-            spared_until: AtomicU64::new(0),
-        }
-    }
-
-    #[inline]
-    pub(super) fn answers(&self, now: Moment, proven_until: Moment) -> bool {
-        self.life.answers(now, proven_until) || now < self.spared_until.load(Ordering::Relaxed)
-    }
-
-    /// Answers until then, whatever its life.
-    pub(super) fn spare_until(&self, end: Moment) {
-        self.spared_until.store(end, Ordering::Relaxed);
-    }
 }

@@ -113,30 +113,20 @@ impl LookUp {
             None => core.options.negative_time_to_live.is_zero(),
         };
         // What was remembered before is out of date, whether the answer takes its place or not.
-        let (key_slots, by_id) = (&mut state.key_slots, &mut state.slots_by_id);
-        let mut gone = |slot, entry: &Entry| {
-            by_id.remove(&(entry.record.id(), slot));
-        };
         match found {
             Some(record) if !concerned && !zero => {
                 let life = core.life_of_key(&self.digest, self.began);
-                let entry = Entry::new(record.clone(), life);
-                let slot = core.keys.insert(key_slots, self.digest, entry, &mut gone);
-                by_id.insert((record.id(), slot));
-                core.unknown
-                    .remove(&mut state.unknown_slots, &self.digest, |_, _| {});
+                let record = record.clone();
+                state.hold(&core.keys, self.digest, Entry { record, life });
             }
-            None if !concerned && !zero => {
-                core.keys.remove(key_slots, &self.digest, &mut gone);
-                let life = core.life_of_unknown(&self.digest, self.began);
-                core.unknown
-                    .insert(&mut state.unknown_slots, self.digest, life, |_, _| {});
-            }
-            _ => {
-                core.keys.remove(key_slots, &self.digest, &mut gone);
-                core.unknown
-                    .remove(&mut state.unknown_slots, &self.digest, |_, _| {});
-            }
+            _ => state.forget_digest(&core.keys, &self.digest),
+        }
+        let slots = &mut state.unknown_slots;
+        if found.is_none() && !concerned && !zero {
+            let life = core.life_of_unknown(&self.digest, self.began);
+            core.unknown.insert(slots, self.digest, life, |_, _| {});
+        } else {
+            core.unknown.remove(slots, &self.digest, |_, _| {});
         }
     }
 
@@ -202,13 +192,14 @@ fn stale(
     if !kinds.contains(&error.kind()) {
         return None;
     }
-    let record = core.keys.peek(digest, |entry| {
-        let end = entry.life.read_at.saturating_add(max_age);
-        (core.is_of_now(entry) && now < end).then(|| {
-            entry.spare_until(now.saturating_add(SPARED).min(end));
-            entry.record.clone()
-        })
-    })??;
+    let mut entry = core.keys.peek(digest, Entry::clone)?;
+    let end = entry.life.read_at.saturating_add(max_age);
+    if !core.is_of_now(&entry) || now >= end {
+        return None;
+    }
+    entry.life.prolong(now.saturating_add(SPARED).min(end));
+    let record = entry.record.clone();
+    state.hold(&core.keys, *digest, entry);
     state.stale += 1;
     Some(record)
 }
