@@ -11,7 +11,8 @@ use tower_api_key::store::{
 use tower_api_key::{KeyRegistry, MemoryStore};
 
 use crate::kit::{
-    Events, MOMENT, SECOND, Script, exact, find, id, known, record, revocation, watching,
+    Events, MOMENT, SECOND, Script, exact, find, id, just_before, known, record, revocation,
+    watching,
 };
 
 #[tokio::test(start_paused = true)]
@@ -21,7 +22,7 @@ async fn in_step_the_whole_time_to_live_counts() {
     store.tell(FeedEvent::InStep);
     assert_eq!(cached.feed_state(), FeedState::Current);
     find(&cached, 1).await;
-    advance(SECOND * 60 - MOMENT).await;
+    advance(just_before(SECOND * 60)).await;
     assert_eq!(known(&cached, 1), "active");
     advance(MOMENT).await;
     assert_eq!(known(&cached, 1), "nothing");
@@ -33,7 +34,7 @@ async fn before_the_first_proof_the_fallback_counts() {
     let cached = watching(&store);
     assert_eq!(cached.feed_state(), FeedState::Behind);
     find(&cached, 1).await;
-    advance(SECOND * 5 - MOMENT).await;
+    advance(just_before(SECOND * 5)).await;
     assert_eq!(known(&cached, 1), "active");
     advance(MOMENT).await;
     assert_eq!(known(&cached, 1), "nothing");
@@ -46,13 +47,13 @@ async fn a_proof_holds_for_the_fallback_and_no_longer() {
     store.prove();
     find(&cached, 1).await;
     for _ in 0..7 {
-        advance(SECOND * 5 - MOMENT).await;
+        advance(just_before(SECOND * 5)).await;
         assert_eq!(known(&cached, 1), "active");
         store.prove();
     }
     // The feed falls silent.
     assert_eq!(cached.feed_state(), FeedState::Current);
-    advance(SECOND * 5 - MOMENT).await;
+    advance(just_before(SECOND * 5)).await;
     assert_eq!(
         (known(&cached, 1), cached.feed_state()),
         ("active", FeedState::Current)
@@ -71,7 +72,7 @@ async fn a_proof_holds_for_the_fallback_and_no_longer() {
         (known(&cached, 1), cached.feed_state()),
         ("active", FeedState::Current)
     );
-    advance(SECOND - MOMENT).await;
+    advance(just_before(SECOND)).await;
     assert_eq!(known(&cached, 1), "active");
     // An older one takes nothing back, and adds nothing.
     let asked = Instant::now() - SECOND * 8;
@@ -123,7 +124,7 @@ async fn a_lost_feed_leaves_the_fallback_from_then_on() {
     find(&cached, 2).await;
     // A second loss is none: the fallback runs on.
     store.tell(FeedEvent::Lost);
-    advance(SECOND * 3 - MOMENT).await;
+    advance(just_before(SECOND * 3)).await;
     assert_eq!((known(&cached, 1), known(&cached, 2)), ("active", "active"));
     advance(MOMENT).await;
     assert_eq!(
@@ -136,7 +137,7 @@ async fn a_lost_feed_leaves_the_fallback_from_then_on() {
     // A revocation goes untold, for at most as long as the fallback.
     find(&cached, 1).await;
     store.keys().apply(&id(1), &revocation()).await.unwrap();
-    advance(SECOND * 5 - MOMENT).await;
+    advance(just_before(SECOND * 5)).await;
     assert_eq!(find(&cached, 1).await, "active");
     advance(MOMENT).await;
     assert_eq!(find(&cached, 1).await, "revoked");
@@ -153,7 +154,7 @@ async fn a_loss_takes_no_proof_back() {
     store.prove();
     advance(SECOND * 2).await;
     store.tell(FeedEvent::Lost);
-    advance(SECOND * 3 - MOMENT).await;
+    advance(just_before(SECOND * 3)).await;
     assert_eq!(
         (known(&cached, 1), cached.feed_state()),
         ("active", FeedState::Behind)
@@ -223,7 +224,7 @@ async fn the_observer_hears_of_a_loss_and_of_its_end() {
     assert_eq!(events.take(), [CacheEvent::FeedRestored]);
     // A silent feed is noticed at the next look-up.
     find(&cached, 1).await;
-    advance(SECOND * 5 - MOMENT).await;
+    advance(just_before(SECOND * 5)).await;
     find(&cached, 1).await;
     assert_eq!(events.take(), []);
     advance(MOMENT).await;

@@ -19,6 +19,11 @@ use crate::support::stores::Found;
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const MOMENT: Duration = Duration::from_millis(1);
 
+/// As long as that, less a moment.
+pub(crate) fn just_before(end: Duration) -> Duration {
+    end.saturating_sub(MOMENT)
+}
+
 pub(crate) fn digest(number: u32) -> KeyDigest {
     let mut octets = [0; 32];
     octets[..4].copy_from_slice(&number.to_le_bytes());
@@ -65,7 +70,6 @@ struct Switches {
     keys: MemoryStore,
     asked: AtomicUsize,
     under_way: AtomicUsize,
-    most_under_way: AtomicUsize,
     panics: AtomicBool,
     fails: Mutex<Option<StoreErrorKind>>,
     /// What look-ups wait for before they read, and between reading and answering.
@@ -95,10 +99,6 @@ impl Script {
 
     pub(crate) fn under_way(&self) -> usize {
         self.0.under_way.load(Ordering::SeqCst)
-    }
-
-    pub(crate) fn most_under_way(&self) -> usize {
-        self.0.most_under_way.load(Ordering::SeqCst)
     }
 
     pub(crate) fn panic(&self, panics: bool) {
@@ -167,8 +167,7 @@ struct UnderWay<'a>(&'a Switches);
 
 impl<'a> UnderWay<'a> {
     fn of(switches: &'a Switches) -> Self {
-        let now = switches.under_way.fetch_add(1, Ordering::SeqCst) + 1;
-        switches.most_under_way.fetch_max(now, Ordering::SeqCst);
+        switches.under_way.fetch_add(1, Ordering::SeqCst);
         Self(switches)
     }
 }

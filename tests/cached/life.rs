@@ -10,7 +10,7 @@ use tower_api_key::clock::ManualClock;
 use tower_api_key::denial::DenialKind;
 use tower_api_key::store::{CachedStore, KeyStore};
 
-use crate::kit::{MOMENT, SECOND, Script, cached, digest, exact, find, id, known};
+use crate::kit::{MOMENT, SECOND, Script, cached, digest, exact, find, id, just_before, known};
 use crate::support::START;
 
 #[tokio::test(start_paused = true)]
@@ -19,7 +19,7 @@ async fn a_key_is_remembered_for_its_time_to_live_and_no_longer() {
     let cached = cached(&store);
     assert_eq!(known(&cached, 1), "nothing");
     assert_eq!(find(&cached, 1).await, "active");
-    advance(SECOND * 60 - MOMENT).await;
+    advance(just_before(SECOND * 60)).await;
     assert_eq!((known(&cached, 1), store.asked()), ("active", 1));
     assert_eq!((find(&cached, 1).await, store.asked()), ("active", 1));
     advance(MOMENT).await;
@@ -33,7 +33,7 @@ async fn that_a_key_is_unknown_is_remembered_for_its_own_time() {
     let store = Script::default();
     let cached = cached(&store);
     assert_eq!(find(&cached, 1).await, "unknown");
-    advance(SECOND * 5 - MOMENT).await;
+    advance(just_before(SECOND * 5)).await;
     assert_eq!((known(&cached, 1), store.asked()), ("unknown", 1));
     advance(MOMENT).await;
     assert_eq!(known(&cached, 1), "nothing");
@@ -50,7 +50,7 @@ async fn a_life_begins_when_the_look_up_does() {
     advance(SECOND / 2).await;
     gate.add_permits(1);
     assert_eq!(finding.await.unwrap(), "active");
-    advance(SECOND * 60 - SECOND / 2 - MOMENT).await;
+    advance(just_before(SECOND * 59 + SECOND / 2)).await;
     assert_eq!(known(&cached, 1), "active");
     advance(MOMENT).await;
     assert_eq!(known(&cached, 1), "nothing");
@@ -88,7 +88,7 @@ async fn jitter_shortens_lives_and_never_lengthens_one() {
         find(&cached, number).await;
     }
     let alive = || (0..1_000).filter(|&number| known(&cached, number) == "active");
-    advance(SECOND * 54 - MOMENT).await;
+    advance(just_before(SECOND * 54)).await;
     assert_eq!(alive().count(), 1_000);
     let mut counts = BTreeSet::new();
     for _ in 0..6 {
@@ -113,7 +113,7 @@ async fn an_expired_key_is_refused_though_it_is_remembered() {
     let key = keys.issue(new).await.unwrap().key;
     let verifier = keys.verifier();
     verifier.verify(key.expose_secret()).await.unwrap();
-    clock.advance(SECOND * 10 - MOMENT);
+    clock.advance(just_before(SECOND * 10));
     verifier.verify(key.expose_secret()).await.unwrap();
     clock.advance(MOMENT);
     let denial = verifier.verify(key.expose_secret()).await.unwrap_err();

@@ -8,7 +8,9 @@ use tower_api_key::Verifier;
 use tower_api_key::denial::DenialKind;
 use tower_api_key::store::{CachedStore, KeyStore, StoreErrorKind};
 
-use crate::kit::{MOMENT, SECOND, Script, begin, cached, digest, exact, find, known, settle};
+use crate::kit::{
+    MOMENT, SECOND, Script, begin, cached, digest, exact, find, just_before, known, settle,
+};
 use crate::support::UNKNOWN;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -167,13 +169,13 @@ async fn look_ups_have_a_rate() {
         error.to_string(),
         "expected at most 10 look-ups a second of keys that are not cached, found more"
     );
-    advance(SECOND / 10 - MOMENT).await;
+    advance(just_before(SECOND / 10)).await;
     assert_eq!(find(&cached, 11).await, "overloaded");
     advance(MOMENT).await;
     assert_eq!(find(&cached, 11).await, "unknown");
     assert_eq!(find(&cached, 12).await, "overloaded");
     // A key that is held, though out of date, is read again at any rate.
-    advance(SECOND - SECOND / 10).await;
+    advance(SECOND / 10 * 9).await;
     for number in 20..=28 {
         assert_eq!(find(&cached, number).await, "unknown");
     }

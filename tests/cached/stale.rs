@@ -7,7 +7,8 @@ use tower_api_key::store::{CacheEvent, CachedStore, FeedEvent, StoreErrorKind};
 use tower_api_key::{KeyManager, KeyRegistry, NewKey};
 
 use crate::kit::{
-    Events, MOMENT, SECOND, Script, begin, exact, find, id, known, revocation, watching,
+    Events, MOMENT, SECOND, Script, begin, exact, find, id, just_before, known, revocation,
+    watching,
 };
 use crate::support::START;
 
@@ -47,14 +48,14 @@ async fn a_record_answers_until_its_hard_end() {
     };
     assert_eq!(events.take(), [stale]);
     // A store that fails is spared for a second.
-    advance(SECOND - MOMENT).await;
+    advance(just_before(SECOND)).await;
     assert_eq!((find(&cached, 1).await, store.asked()), ("active", 2));
     advance(MOMENT).await;
     assert_eq!(known(&cached, 1), "nothing");
     assert_eq!((find(&cached, 1).await, store.asked()), ("active", 3));
     assert_eq!(cached.stats().stale, 2);
     // The last such second does not pass the end.
-    advance(SECOND * 539 - MOMENT).await;
+    advance(just_before(SECOND * 539)).await;
     assert_eq!(find(&cached, 1).await, "active");
     advance(MOMENT).await;
     assert_eq!(known(&cached, 1), "nothing");
@@ -170,7 +171,7 @@ async fn the_hard_end_takes_the_place_of_the_fallback() {
     find(&cached, 1).await;
     store.tell(FeedEvent::Lost);
     store.fail(StoreErrorKind::Unavailable);
-    advance(SECOND * 600 - MOMENT).await;
+    advance(just_before(SECOND * 600)).await;
     assert_eq!(find(&cached, 1).await, "active");
     advance(MOMENT).await;
     assert_eq!(find(&cached, 1).await, "unavailable");
@@ -188,8 +189,8 @@ async fn an_expired_key_is_refused_while_the_store_fails() {
     verifier.verify(key.expose_secret()).await.unwrap();
     store.fail(StoreErrorKind::Unavailable);
     for _ in 0..2 {
-        advance(SECOND * 50 - MOMENT).await;
-        clock.advance(SECOND * 50 - MOMENT);
+        advance(just_before(SECOND * 50)).await;
+        clock.advance(just_before(SECOND * 50));
         verifier.verify(key.expose_secret()).await.unwrap();
     }
     clock.advance(MOMENT * 2);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use foldhash::quality::RandomState;
@@ -12,14 +12,13 @@ use tokio::time::Instant;
 use super::bounded::{BoundedMap, Slots};
 use super::changes::Changes;
 use super::entry::{Entry, Life, Moment, NEVER};
-use super::flight::Flight;
+use super::flight::{Flight, Found};
 use super::observer::CacheEvent;
 use super::options::CacheOptions;
 use super::rate::Rate;
 use super::stats::{CacheStats, FeedState};
 use crate::key::digest::KeyDigest;
 use crate::record::id::KeyId;
-use crate::record::key::KeyRecord;
 use crate::store::contain::contain;
 use crate::store::feed::{FeedEvent, Listeners};
 use crate::store::replica;
@@ -120,7 +119,7 @@ impl Core {
 
     /// The answer from memory, if there is one.
     #[inline]
-    pub(super) fn answer_now(&self, digest: &KeyDigest) -> Option<Option<Arc<KeyRecord>>> {
+    pub(super) fn answer_now(&self, digest: &KeyDigest) -> Option<Found> {
         let now = self.now();
         // Before the entry is read: a proof that comes later may follow upon a change of it.
         let proven_until = self.proven_until.load(Ordering::Acquire);
@@ -130,12 +129,12 @@ impl Core {
             answers.then(|| replica::of(&entry.record))
         });
         if record.is_some() {
-            return Some(record);
+            return Some(Ok(record));
         }
         let generation = self.unknown_generation.load(Ordering::Acquire);
         self.unknown.read(digest, |life| {
             let answers = life.answers(now, generation, proven_until);
-            answers.then_some(None)
+            answers.then_some(Ok(None))
         })
     }
 

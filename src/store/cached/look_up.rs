@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::core::{Core, State, nanoseconds};
-use super::entry::{Entry, Moment};
+use super::entry::{Entry, Life, Moment};
 use super::flight::{Flight, Found, Landing};
 use super::observer::CacheEvent;
 use crate::key::digest::KeyDigest;
@@ -38,7 +38,7 @@ impl LookUp {
         let mut state = core.state();
         // A look-up may have ended since the request has looked.
         if let Some(answer) = core.answer_now(digest) {
-            return Way::Answered(Ok(answer));
+            return Way::Answered(answer);
         }
         if let Some(flight) = state.flights.get(digest) {
             return Way::Join(flight.clone());
@@ -46,9 +46,9 @@ impl LookUp {
         let now = core.now();
         if let Err(refusal) = admit(core, &mut state, digest, now) {
             state.refused += 1;
-            let stale = stale(core, &mut state, digest, now, &refusal);
+            let old = out_of_date(core, &mut state, digest, now, &refusal);
             drop(state);
-            return Way::Answered(told(core, stale, Err(refusal)));
+            return Way::Answered(told(core, old, Err(refusal)));
         }
         state.under_way += 1;
         state.look_ups += 1;
@@ -75,15 +75,15 @@ impl LookUp {
         let mut state = self.core.state();
         let now = self.core.now();
         self.leave(&mut state);
-        let stale = match &found {
+        let old = match &found {
             Ok(answer) => {
                 self.remember(&mut state, answer.as_ref());
                 None
             }
-            Err(error) => stale(&self.core, &mut state, &self.digest, now, error),
+            Err(error) => out_of_date(&self.core, &mut state, &self.digest, now, error),
         };
         drop(state);
-        let found = told(&self.core, stale, found);
+        let found = told(&self.core, old, found);
         if let Some(landing) = self.landing.take() {
             landing.tell(found);
         }
@@ -93,15 +93,11 @@ impl LookUp {
     fn remember(&self, state: &mut State, found: Option<&Arc<KeyRecord>>) {
         let core = &*self.core;
         let read_later = |read_at: Moment| read_at > self.began;
-        let superseded = core.keys.peek(&self.digest, |entry| {
-            core.is_of_now(entry) && read_later(entry.life.read_at)
-        });
-        let superseded = superseded.unwrap_or(false)
-            || (core
-                .unknown
-                .peek(&self.digest, |life| read_later(life.read_at)))
-            .unwrap_or(false);
-        if superseded {
+        let known_later = |entry: &Entry| core.is_of_now(entry) && read_later(entry.life.read_at);
+        let unknown_later = |life: &Life| read_later(life.read_at);
+        if core.keys.peek(&self.digest, known_later) == Some(true)
+            || core.unknown.peek(&self.digest, unknown_later) == Some(true)
+        {
             return;
         }
         let concerned = match found {
@@ -176,7 +172,7 @@ fn admit(
 /// A record that is out of date and answers in place of this error, if there is one.
 ///
 /// That it is still held shows that no change of it was heard of.
-fn stale(
+fn out_of_date(
     core: &Core,
     state: &mut State,
     digest: &KeyDigest,
@@ -208,8 +204,8 @@ fn stale(
 const SPARED: Moment = 1_000_000_000;
 
 /// The answer, once the observer was told that it is out of date, if it is.
-fn told(core: &Core, stale: Option<Arc<KeyRecord>>, found: Found) -> Found {
-    match (stale, found) {
+fn told(core: &Core, old: Option<Arc<KeyRecord>>, found: Found) -> Found {
+    match (old, found) {
         (Some(record), Err(error)) => {
             core.observe(CacheEvent::Stale {
                 id: record.id(),

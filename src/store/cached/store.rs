@@ -146,7 +146,7 @@ impl<S> CachedStore<S> {
 impl<S: KeyStore> KeyStore for CachedStore<S> {
     async fn find(&self, digest: &KeyDigest) -> Found {
         if let Some(answer) = self.0.core.answer_now(digest) {
-            return Ok(answer);
+            return answer;
         }
         let runtime = Handle::try_current().map_err(|error| {
             let message = "expected a tokio runtime for a look-up, found none";
@@ -165,7 +165,7 @@ impl<S: KeyStore> KeyStore for CachedStore<S> {
 
     #[inline]
     fn find_now(&self, digest: &KeyDigest) -> Option<Found> {
-        self.0.core.answer_now(digest).map(Ok)
+        self.0.core.answer_now(digest)
     }
 }
 
