@@ -37,8 +37,11 @@ async fn a_change_is_never_undone_by_a_look_up_that_began_before() {
         settle().await;
         assert_eq!(early.await.unwrap(), "active", "it began before");
         assert_eq!(known(&cached, 1), "nothing");
+        let later = begin(&cached, 1).await;
+        assert_eq!(store.asked(), 2, "it joined the second");
         gate.add_permits(1);
         assert_eq!(late.await.unwrap(), after);
+        assert_eq!(later.await.unwrap(), after);
         assert_eq!(known(&cached, 1), after);
         assert_eq!(cached.stats().under_way, 0);
     }

@@ -28,6 +28,21 @@ async fn in_step_the_whole_time_to_live_counts() {
     assert_eq!(known(&cached, 1), "nothing");
 }
 
+/// A feed that was in step and proves from now on is as good as its proofs.
+#[tokio::test(start_paused = true)]
+async fn after_a_proof_the_next_one_counts() {
+    let store = Script::with([1]);
+    let cached = watching(&store);
+    store.tell(FeedEvent::InStep);
+    find(&cached, 1).await;
+    advance(SECOND * 10).await;
+    store.prove();
+    advance(just_before(SECOND * 5)).await;
+    assert_eq!(known(&cached, 1), "active");
+    advance(MOMENT).await;
+    assert_eq!(known(&cached, 1), "nothing");
+}
+
 #[tokio::test(start_paused = true)]
 async fn before_the_first_proof_the_fallback_counts() {
     let store = Script::with([1]);

@@ -1,9 +1,10 @@
 //! What a cache can be told, and what it refuses.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tower_api_key::MemoryStore;
-use tower_api_key::store::{CacheOptions, CachedStore};
+use tower_api_key::store::{CacheOptions, CachedStore, KeyStore};
+use tower_api_key::{KeyRegistry, MemoryStore};
 
 use crate::kit::SECOND;
 
@@ -89,6 +90,21 @@ fn extremes_work() {
             assert_eq!(crate::kit::known(&cached, 1), "active");
         });
     }
+}
+
+/// Any store can be cached, one that is chosen at run time too, and a cache is one itself.
+#[test]
+fn a_cache_fits_where_a_store_does() {
+    fn value<T: Send + Sync + Clone + std::fmt::Debug + 'static>(_: &T) {}
+    let options = CacheOptions::new;
+    let any: Arc<dyn KeyRegistry> = Arc::new(MemoryStore::new());
+    let cached = CachedStore::new(any, options()).unwrap();
+    value(&cached);
+    value(&options());
+    let twice: Arc<dyn KeyRegistry> = Arc::new(CachedStore::new(cached, options()).unwrap());
+    assert!(twice.find_now(&crate::kit::digest(1)).is_none());
+    let told = CachedStore::watching(MemoryStore::new(), options()).unwrap();
+    CachedStore::watching(told, options()).unwrap();
 }
 
 #[test]

@@ -171,7 +171,11 @@ async fn the_hard_end_takes_the_place_of_the_fallback() {
     find(&cached, 1).await;
     store.tell(FeedEvent::Lost);
     store.fail(StoreErrorKind::Unavailable);
-    advance(just_before(SECOND * 600)).await;
+    advance(SECOND * 5).await;
+    assert_eq!((find(&cached, 1).await, store.asked()), ("active", 2));
+    advance(just_before(SECOND)).await;
+    assert_eq!((find(&cached, 1).await, store.asked()), ("active", 2));
+    advance(SECOND * 594).await;
     assert_eq!(find(&cached, 1).await, "active");
     advance(MOMENT).await;
     assert_eq!(find(&cached, 1).await, "unavailable");

@@ -52,7 +52,7 @@ impl CacheOptions {
 
     /// Holds at most so many digests of keys. Default: 100,000.
     ///
-    /// Beside its record, each takes about 250 octets. When there is no room, one that was not
+    /// Beside its record, each takes about 200 octets. When there is no room, one that was not
     /// used of late makes way.
     #[must_use]
     pub fn with_capacity(self, capacity: u32) -> Self {
@@ -73,7 +73,7 @@ impl CacheOptions {
 
     /// Holds at most so many digests of unknown keys. Default: 10,000.
     ///
-    /// Each takes about 170 octets. They have this bound of their own, so that a flood of them
+    /// Each takes about 150 octets. They have this bound of their own, so that a flood of them
     /// drives out no key.
     #[must_use]
     pub fn with_negative_capacity(self, negative_capacity: u32) -> Self {
