@@ -41,6 +41,8 @@ pub(crate) mod memory;
 pub(crate) mod page;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
 pub(crate) mod registry;
 pub(crate) mod replica;
 #[cfg(feature = "sqlite")]
@@ -61,6 +63,8 @@ pub use memory::MemoryStore;
 pub use page::{KeyPage, PageRequest};
 #[cfg(feature = "redis")]
 pub use redis::{RedisOptions, RedisStore};
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresOptions, PostgresStore};
 pub use registry::KeyRegistry;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStore};

@@ -1,0 +1,137 @@
+//! One connection and the statements that are prepared on it.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use tokio::sync::{Notify, OnceCell};
+use tokio::time::{sleep, timeout};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Row, Statement};
+
+use super::address::Address;
+use super::fault::Fault;
+use super::hidden::Hidden;
+use super::sql::{Query, Sql, VERSION};
+use crate::store::error::{StoreError, StoreErrorKind};
+
+/// One pipelined connection.
+pub(super) struct Link {
+    client: Client,
+    address: Address,
+    sql: Arc<Sql>,
+    statements: [OnceCell<Statement>; Query::COUNT],
+    fits: OnceCell<()>,
+    /// Whether a statement was sent since the last probe.
+    used: AtomicBool,
+    spoilt: Notify,
+}
+
+impl Link {
+    pub(super) fn new(client: Client, address: Address, sql: Arc<Sql>) -> Self {
+        Self {
+            client,
+            address,
+            sql,
+            statements: Default::default(),
+            fits: OnceCell::new(),
+            used: AtomicBool::new(false),
+            spoilt: Notify::new(),
+        }
+    }
+
+    /// Sets the session up.
+    pub(super) async fn prepare_session(&self, deadline: Duration) -> Result<(), Fault> {
+        let settings = format!(
+            "SET statement_timeout = {}; {SETTINGS}",
+            deadline.as_millis()
+        );
+        Ok(self.client.batch_execute(&settings).await?)
+    }
+
+    /// Sends a statement and waits for its rows. Once it is sent, it takes effect whether or not
+    /// anybody waits.
+    pub(super) async fn query(
+        &self,
+        query: Query,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Fault> {
+        self.used.store(true, Ordering::Relaxed);
+        let answer = self.rows(query, parameters).await;
+        if answer.as_ref().is_err_and(Fault::spoils_connection) {
+            self.spoilt.notify_one();
+        }
+        answer
+    }
+
+    async fn rows(
+        &self,
+        query: Query,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Fault> {
+        let statement = match self.statements[query as usize].get() {
+            Some(statement) => statement,
+            None => self.prepare(query).await?,
+        };
+        let parameters = parameters.iter().map(|parameter| Hidden(*parameter));
+        let rows = self.client.query_raw(statement, parameters).await?;
+        Ok(rows.try_collect().await?)
+    }
+
+    async fn prepare(&self, query: Query) -> Result<&Statement, Fault> {
+        self.fits.get_or_try_init(|| self.check_version()).await?;
+        let prepare = async || Ok(self.client.prepare(&self.sql.text(query)).await?);
+        self.statements[query as usize]
+            .get_or_try_init(prepare)
+            .await
+    }
+
+    async fn check_version(&self) -> Result<(), Fault> {
+        let query = self.sql.text(Query::Version);
+        let row = self.client.query_opt(&query, &[]).await?;
+        let version: Option<i32> = row.map(|row| row.try_get(0)).transpose()?;
+        if version == Some(VERSION) {
+            return Ok(());
+        }
+        let found = version.map_or_else(|| "none".to_owned(), |version| version.to_string());
+        let message = format!(
+            "expected tables {}* of version {VERSION} in {}, found version {found}; \
+             call migrate() of the newest release in use",
+            self.sql.prefix(),
+            self.address
+        );
+        Err(StoreError::new(StoreErrorKind::Misconfigured, message).into())
+    }
+
+    /// Waits until the connection is of no more use: spoilt, or silent for the deadline while
+    /// something was asked of it.
+    ///
+    /// Answers come in the order of the questions, so one empty question after all others tells of
+    /// a server that hangs, a network that swallows, and a backlog that is too long.
+    pub(super) async fn worn_out(&self, deadline: Duration) {
+        let spoilt = pin!(self.spoilt.notified());
+        let silent = pin!(self.silent(deadline));
+        futures_util::future::select(spoilt, silent).await;
+    }
+
+    async fn silent(&self, deadline: Duration) {
+        loop {
+            sleep(deadline / 2).await;
+            if self.used.swap(false, Ordering::Relaxed) {
+                let probe = timeout(deadline, self.client.check_connection()).await;
+                if !matches!(probe, Ok(Ok(()))) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Every statement is made for indexes and nested loops; a plan made while the tables were small
+/// would read them from end to end after they have grown. The semantics are those of `read
+/// committed`, whatever the database's default.
+const SETTINGS: &str = "\
+SET default_transaction_isolation = 'read committed'; \
+SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off";

@@ -1,0 +1,75 @@
+//! Makes the tables, or brings them up to this version.
+
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tokio::time::timeout;
+use tokio_postgres::Client;
+
+use super::database::Database;
+use super::fault::Fault;
+use super::sql::{Query, VERSION};
+use crate::store::error::{StoreError, StoreErrorKind};
+
+/// How long a migration may take, with the wait for those of other processes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+impl Database {
+    /// Makes the tables in one transaction, on a connection of its own.
+    pub(super) async fn migrate(&self) -> Result<(), StoreError> {
+        let (mut client, mut driver) = self.connector().open(|_| {}).await?;
+        let migrated = timeout(PATIENCE, self.migrate_on(&mut client)).await;
+        match migrated {
+            Ok(Ok(())) => {}
+            Ok(Err(fault)) => return Err(fault.into_store_error(self.address())),
+            Err(_) => {
+                let address = self.address();
+                let message = format!("expected to migrate {address} within {PATIENCE:?}");
+                return Err(StoreError::new(StoreErrorKind::TimedOut, message));
+            }
+        }
+        drop(client);
+        driver.ended().await;
+        Ok(())
+    }
+
+    async fn migrate_on(&self, client: &mut Client) -> Result<(), Fault> {
+        let sql = self.sql();
+        let transaction = client.transaction().await?;
+        let lock = lock_of(sql.prefix());
+        transaction
+            .execute("SELECT pg_advisory_xact_lock($1)", &[&lock])
+            .await?;
+        let row = transaction
+            .query_one("SELECT to_regclass($1) IS NOT NULL", &[&sql.name("meta")])
+            .await?;
+        if row.try_get(0)? {
+            let row = transaction
+                .query_one(&sql.text(Query::Version), &[])
+                .await?;
+            return self.check(row.try_get(0)?);
+        }
+        transaction.batch_execute(&sql.tables()).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    fn check(&self, found: i32) -> Result<(), Fault> {
+        if found == VERSION {
+            return Ok(());
+        }
+        let message = format!(
+            "expected tables {}* of version {VERSION} or none in {}, found version {found}",
+            self.sql().prefix(),
+            self.address()
+        );
+        Err(StoreError::new(StoreErrorKind::Misconfigured, message).into())
+    }
+}
+
+/// The advisory lock of the tables with this prefix.
+fn lock_of(prefix: &str) -> i64 {
+    let digest = Sha256::digest(format!("tower-api-key {prefix}"));
+    let mut octets = [0; 8];
+    octets.copy_from_slice(&digest[..8]);
+    i64::from_be_bytes(octets)
+}

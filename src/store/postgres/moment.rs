@@ -1,0 +1,71 @@
+//! Times as PostgreSQL keeps them: microseconds since 2000.
+
+use std::error::Error;
+
+use bytes::BytesMut;
+use jiff::Timestamp;
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checked};
+
+/// A time as a `timestamptz`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment(pub(super) Timestamp);
+
+/// From 1970, where jiff begins to count, to 2000, where PostgreSQL does, in microseconds.
+const BETWEEN_EPOCHS: i64 = 946_684_800_000_000;
+
+impl ToSql for Moment {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        // OK because 9,999 years either way are far from the ends of an i64.
+        let microseconds = self.0.as_microsecond() - BETWEEN_EPOCHS;
+        out.extend_from_slice(&microseconds.to_be_bytes());
+        Ok(IsNull::No)
+    }
+
+    accepts!(TIMESTAMPTZ);
+    to_sql_checked!();
+}
+
+impl<'a> FromSql<'a> for Moment {
+    /// PostgreSQL knows times that a [`Timestamp`] does not: `infinity`, and the year 294276.
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        let microseconds = i64::from_be_bytes(raw.try_into()?);
+        let microseconds = microseconds
+            .checked_add(BETWEEN_EPOCHS)
+            .ok_or("expected a time, found infinity")?;
+        Ok(Self(Timestamp::from_microsecond(microseconds)?))
+    }
+
+    accepts!(TIMESTAMPTZ);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_microsecond_is_exact() {
+        for text in [
+            "-009999-01-02T01:59:59Z",
+            "-004712-01-01T00:00:00.000001Z",
+            "1969-12-31T23:59:59.999999Z",
+            "1970-01-01T00:00:00Z",
+            "1999-12-31T23:59:59.999999Z",
+            "2000-01-01T00:00:00.000001Z",
+            "9999-12-30T22:00:00.999999Z",
+        ] {
+            let time: Timestamp = text.parse().unwrap();
+            let mut raw = BytesMut::new();
+            Moment(time).to_sql(&Type::TIMESTAMPTZ, &mut raw).unwrap();
+            let read = Moment::from_sql(&Type::TIMESTAMPTZ, &raw).unwrap();
+            assert_eq!(read.0, time);
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for raw in [i64::MAX, i64::MIN, 9_000_000_000_000_000_000] {
+            assert!(Moment::from_sql(&Type::TIMESTAMPTZ, &raw.to_be_bytes()).is_err());
+        }
+        assert!(Moment::from_sql(&Type::TIMESTAMPTZ, &[0; 7]).is_err());
+    }
+}

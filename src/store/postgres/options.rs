@@ -1,0 +1,178 @@
+//! What a store in PostgreSQL can be told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::store::error::{StoreError, StoreErrorKind};
+
+/// Options of a [`PostgresStore`](super::store::PostgresStore).
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_api_key::store::PostgresOptions;
+///
+/// let options = PostgresOptions::new()
+///     .with_table_prefix("billing_keys_")
+///     .with_deadline(Duration::from_millis(500));
+/// ```
+#[derive(Clone, Debug)]
+pub struct PostgresOptions {
+    pub(super) connections: usize,
+    pub(super) table_prefix: String,
+    pub(super) deadline: Duration,
+    pub(super) max_calls: usize,
+    pub(super) least_backoff: Duration,
+    pub(super) greatest_backoff: Duration,
+    pub(super) proof_interval: Duration,
+    pub(super) root_certificates: Option<Arc<[u8]>>,
+}
+
+impl PostgresOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self {
+            connections: 2,
+            table_prefix: "tower_api_key_".to_owned(),
+            deadline: Duration::from_secs(1),
+            max_calls: 10_000,
+            least_backoff: Duration::from_millis(50),
+            greatest_backoff: Duration::from_secs(2),
+            proof_interval: Duration::from_secs(1),
+            root_certificates: None,
+        }
+    }
+
+    /// How many connections look keys up, from 1 to 64. Default: 2.
+    ///
+    /// Each is pipelined: a look-up is sent without waiting for the answers of others, so two are
+    /// enough for tens of thousands of look-ups a second. One more connection makes all changes,
+    /// and one more hears of changes once there is somebody to tell.
+    #[must_use]
+    pub fn with_connections(self, connections: usize) -> Self {
+        Self {
+            connections,
+            ..self
+        }
+    }
+
+    /// What the names of the tables begin with: 1 to 32 of `a`–`z`, `0`–`9` and `_`, the first a
+    /// letter. Default: `tower_api_key_`.
+    ///
+    /// The schema is the connection's: the first in its `search_path`.
+    #[must_use]
+    pub fn with_table_prefix(self, table_prefix: impl Into<String>) -> Self {
+        Self {
+            table_prefix: table_prefix.into(),
+            ..self
+        }
+    }
+
+    /// How long a call may take, from 10 ms to 1 hour. Default: 1 s.
+    ///
+    /// It is the server's `statement_timeout` too. A connection that has not answered for so long
+    /// is replaced.
+    #[must_use]
+    pub fn with_deadline(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
+    }
+
+    /// How many calls may be under way at once, from 1 to 1,000,000; more are refused as
+    /// [`Overloaded`](StoreErrorKind::Overloaded). Default: 10,000.
+    #[must_use]
+    pub fn with_max_calls(self, max_calls: usize) -> Self {
+        Self { max_calls, ..self }
+    }
+
+    /// How long to wait before the next try to connect: first the least, then twice as long each
+    /// time, up to the greatest; each shortened at random by up to a half. Default: 50 ms and 2 s.
+    #[must_use]
+    pub fn with_reconnect_backoff(self, least: Duration, greatest: Duration) -> Self {
+        Self {
+            least_backoff: least,
+            greatest_backoff: greatest,
+            ..self
+        }
+    }
+
+    /// How often the feed of changes proves that it is up to date, from 10 ms to 1 hour.
+    /// Default: 1 s.
+    #[must_use]
+    pub fn with_proof_interval(self, proof_interval: Duration) -> Self {
+        Self {
+            proof_interval,
+            ..self
+        }
+    }
+
+    /// Trusts the certificate authorities in this PEM text, and no others. Default: those that the
+    /// operating system trusts.
+    #[must_use]
+    pub fn with_root_certificates(self, pem: impl AsRef<[u8]>) -> Self {
+        Self {
+            root_certificates: Some(pem.as_ref().into()),
+            ..self
+        }
+    }
+
+    /// Refuses what cannot work.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        check_prefix(&self.table_prefix)?;
+        check_range("connections", self.connections, 1, 64)?;
+        check_range("calls at once", self.max_calls, 1, 1_000_000)?;
+        check_duration("a deadline", self.deadline)?;
+        check_duration("a proof interval", self.proof_interval)?;
+        let (least, greatest) = (self.least_backoff, self.greatest_backoff);
+        if least.is_zero() || least > greatest || greatest > HOUR {
+            return Err(refused(format!(
+                "expected backoff from more than 0 up to at most {HOUR:?}, \
+                 found {least:?} to {greatest:?}"
+            )));
+        }
+        Ok(())
+    }
+}
+
+impl Default for PostgresOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn check_prefix(prefix: &str) -> Result<(), StoreError> {
+    let fits = matches!(prefix.len(), 1..=32)
+        && prefix.starts_with(|first: char| first.is_ascii_lowercase())
+        && prefix
+            .bytes()
+            .all(|octet| matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+    if fits {
+        return Ok(());
+    }
+    Err(refused(format!(
+        "expected a table prefix of 1 to 32 of a-z, 0-9 and _ that starts with a letter, \
+         found {prefix:?}"
+    )))
+}
+
+fn check_range(what: &str, found: usize, least: usize, most: usize) -> Result<(), StoreError> {
+    if (least..=most).contains(&found) {
+        return Ok(());
+    }
+    Err(refused(format!(
+        "expected {least} to {most} {what}, found {found}"
+    )))
+}
+
+fn check_duration(what: &str, found: Duration) -> Result<(), StoreError> {
+    if (Duration::from_millis(10)..=HOUR).contains(&found) {
+        return Ok(());
+    }
+    Err(refused(format!(
+        "expected {what} from 10ms to {HOUR:?}, found {found:?}"
+    )))
+}
+
+fn refused(message: String) -> StoreError {
+    StoreError::new(StoreErrorKind::Misconfigured, message)
+}

@@ -1,0 +1,224 @@
+//! Keys in PostgreSQL, used by many at once.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![cfg(all(feature = "postgres", unix))]
+
+#[path = "support/postgres_keys.rs"]
+mod keys;
+#[path = "support/postgres_server.rs"]
+mod server;
+
+use std::sync::Arc;
+
+use keys::{at, digest, id, record, rotation, store, version};
+use server::PostgresServer;
+use tower_api_key::record::{KeyChange, KeyRecord, KeyUpdate};
+use tower_api_key::store::{KeyUse, PostgresOptions, PostgresStore, StoreErrorKind};
+use tower_api_key::{KeyRegistry, KeyStore, Scope, ScopeSet};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_at_once_all_take_effect() {
+    let Some(one) = store("races_").await else {
+        return;
+    };
+    let two = keys::another("races_").await;
+    one.insert(record(1)).await.unwrap();
+    let tasks = (0..32).map(|number| {
+        let store = if number % 2 == 0 {
+            one.clone()
+        } else {
+            two.clone()
+        };
+        tokio::spawn(async move {
+            let change = match number % 4 {
+                0 => KeyChange::Update(KeyUpdate::new().with_name("new")),
+                1 => KeyChange::Update(KeyUpdate::new().with_scopes([Scope::DELETE])),
+                2 => KeyChange::Disable,
+                _ => KeyChange::Update(KeyUpdate::new().with_expires_at(Some(at(99)))),
+            };
+            store.apply(&id(1), &change).await.unwrap();
+            store
+                .record_usage(&[KeyUse::new(id(1), 1, at(number))])
+                .await
+                .unwrap();
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+    let record = two.get(&id(1)).await.unwrap().unwrap();
+    assert_eq!((record.name(), record.is_disabled()), ("new", true));
+    assert_eq!(record.scopes(), &ScopeSet::from([Scope::DELETE]));
+    assert_eq!(
+        (record.expires_at(), record.last_used_at()),
+        (Some(at(99)), Some(at(31)))
+    );
+
+    // Of rotations at once, each has its number; of inserts of one digest, one wins.
+    let rotations = (0..6).map(|number| {
+        let store = if number % 2 == 0 {
+            one.clone()
+        } else {
+            two.clone()
+        };
+        tokio::spawn(async move { store.apply(&id(1), &rotation(digest(50 + number))).await })
+    });
+    for task in rotations.collect::<Vec<_>>() {
+        task.await.unwrap().unwrap();
+    }
+    let record = one.get(&id(1)).await.unwrap().unwrap();
+    let numbers: Vec<_> = record
+        .secret_versions()
+        .iter()
+        .map(|one| one.number())
+        .collect();
+    assert_eq!(numbers, [7, 6, 5, 4, 3, 2, 1]);
+    let inserts = (0..16).map(|number| {
+        let store = if number % 2 == 0 {
+            one.clone()
+        } else {
+            two.clone()
+        };
+        let same = record_with(100 + number, 99);
+        tokio::spawn(async move { store.insert(same).await.map_err(|error| error.kind()) })
+    });
+    let mut added = 0;
+    for task in inserts.collect::<Vec<_>>() {
+        match task.await.unwrap() {
+            Ok(_) => added += 1,
+            Err(kind) => assert_eq!(kind, StoreErrorKind::AlreadyExists),
+        }
+    }
+    assert_eq!(added, 1);
+}
+
+fn record_with(number: u8, of_digest: u8) -> KeyRecord {
+    record(number).with_secret_versions([version(1, digest(of_digest))])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dropped_call_harms_no_other() {
+    let Some(store) = store("dropped_").await else {
+        return;
+    };
+    store.insert(record(1)).await.unwrap();
+    for polls in 0..40 {
+        let (key, digest) = (id(1), digest(1));
+        let mut call = Box::pin(store.apply(&key, &KeyChange::Disable));
+        for _ in 0..polls {
+            if futures::poll!(&mut call).is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(call);
+        let mut find = Box::pin(store.find(&digest));
+        let _ = futures::poll!(&mut find);
+        drop(find);
+        assert!(store.find(&digest).await.unwrap().is_some());
+    }
+    store.apply(&id(1), &KeyChange::Enable).await.unwrap();
+    assert!(!store.find(&digest(1)).await.unwrap().unwrap().is_disabled());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn look_ups_wait_neither_for_each_other_nor_for_changes() {
+    let Some(store) = store("pipeline_").await else {
+        return;
+    };
+    let server = PostgresServer::shared().unwrap();
+    store.insert(record(1)).await.unwrap();
+    let many = (0..2_000).map(|number| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let found = store.find(&digest(1 + (number % 2) as u8)).await.unwrap();
+            assert_eq!(found.is_some(), number % 2 == 0);
+        })
+    });
+    for task in many.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+    // Somebody else holds the row: the change waits for it, and look-ups do not.
+    let url = server.url();
+    let (mut client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    let driver = tokio::spawn(connection);
+    let lock = client.transaction().await.unwrap();
+    lock.batch_execute("UPDATE pipeline_keys SET name = name")
+        .await
+        .unwrap();
+    let key = id(1);
+    let mut change = Box::pin(store.apply(&key, &KeyChange::Disable));
+    assert!(futures::poll!(&mut change).is_pending());
+    for _ in 0..50 {
+        assert!(!store.find(&digest(1)).await.unwrap().unwrap().is_disabled());
+        assert!(futures::poll!(&mut change).is_pending());
+    }
+    lock.rollback().await.unwrap();
+    assert!(change.await.unwrap().is_disabled());
+    drop(client);
+    driver.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn more_calls_than_allowed_are_refused() {
+    let Some(_) = store("calls_").await else {
+        return;
+    };
+    let server = PostgresServer::shared().unwrap();
+    let options = keys::options("calls_").with_max_calls(2);
+    let store = PostgresStore::connect_with(&server.url(), options)
+        .await
+        .unwrap();
+    let (one, two) = (digest(1), digest(2));
+    let mut calls = [Box::pin(store.find(&one)), Box::pin(store.find(&two))];
+    for call in &mut calls {
+        assert!(futures::poll!(call).is_pending());
+    }
+    let message = "expected at most 2 calls at once, found more";
+    let error = store.get(&id(1)).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), &*error.to_string()),
+        (StoreErrorKind::Overloaded, message)
+    );
+    for call in calls {
+        assert_eq!(call.await.unwrap(), None);
+    }
+    assert_eq!(store.get(&id(1)).await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_migrate_at_once() {
+    let Some(server) = PostgresServer::shared() else {
+        return;
+    };
+    let tasks = (0..10).map(|_| {
+        tokio::spawn(async {
+            let store = keys::another("migrate_").await;
+            store.migrate().await.unwrap();
+            assert_eq!(store.find(&digest(1)).await.unwrap(), None);
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+    assert_eq!(server.sql("SELECT version FROM migrate_meta"), "1");
+}
+
+#[tokio::test]
+async fn connections_close_with_the_last_clone() {
+    let Some(server) = PostgresServer::shared() else {
+        return;
+    };
+    let mut config: tokio_postgres::Config = server.url().parse().unwrap();
+    config.application_name("the last clone");
+    let count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'the last clone'";
+    let store = PostgresStore::from_config(config, PostgresOptions::new()).unwrap();
+    store.migrate().await.unwrap();
+    let clone = Arc::new(store.clone());
+    drop(store);
+    clone.find(&digest(1)).await.unwrap();
+    keys::until(async || server.sql(count) == "3").await;
+    drop(clone);
+    keys::until(async || server.sql(count) == "0").await;
+}
