@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use keys::{at, digest, id, record, rotation, store, version};
 use server::PostgresServer;
+use tower_api_key::clock::ManualClock;
 use tower_api_key::record::{ChangeRefused, KeyChange, KeyRecord, KeyUpdate, Revocation};
 use tower_api_key::store::{KeyUse, PageRequest, StoreError, StoreErrorKind};
 use tower_api_key::{KeyManager, KeyRegistry, KeyStore, NewKey, Scope};
@@ -34,7 +35,7 @@ async fn the_life_of_a_key() {
     let Some(store) = store("life_").await else {
         return;
     };
-    let keys = KeyManager::new(store.clone());
+    let keys = KeyManager::new(store.clone()).with_clock(ManualClock::at(at(0)));
     let new = NewKey::new("acct_42", "CI").with_scopes([Scope::READ]);
     let issued = keys.issue(new).await.unwrap();
     let key = issued.record.id();
@@ -45,7 +46,7 @@ async fn the_life_of_a_key() {
     let update = KeyUpdate::new()
         .with_name("Reports")
         .with_scopes([Scope::WRITE]);
-    let update = update.with_expires_at(Some(at(3_600_000_000)));
+    let update = update.with_expires_at(Some(at(3_600)));
     let updated = keys.update(&key, update).await.unwrap();
     assert_eq!(store.get(&key).await.unwrap().unwrap(), updated);
     assert_eq!(

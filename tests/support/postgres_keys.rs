@@ -83,7 +83,7 @@ pub(crate) fn assert_tells_no_secret(error: &StoreError) {
                 "hunter2",
                 "0101",
                 "0909",
-                "1, 1",
+                "1, 1, 1, 1",
                 "9, 9",
                 "wrong-one",
             ] {

@@ -90,14 +90,17 @@ impl Database {
             .unwrap_or_else(|_| Err(self.late()))
     }
 
-    /// Reads rows; once more where the connection was lost meanwhile.
+    /// Reads rows; again where the connection was lost meanwhile, since all may be lost at once.
     pub(super) async fn read(
         &self,
         query: Query,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, StoreError> {
         let mut answer = self.reading.link().await?.query(query, parameters).await;
-        if answer.as_ref().is_err_and(Fault::is_lost) {
+        for _ in 0..self.reading.size() {
+            if !answer.as_ref().is_err_and(Fault::is_lost) {
+                break;
+            }
             answer = self.reading.link().await?.query(query, parameters).await;
         }
         answer.map_err(|fault| fault.into_store_error(self.address()))

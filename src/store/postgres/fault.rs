@@ -5,9 +5,10 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{Severity, SqlState};
 
 use super::address::Address;
+use super::sql::{Sql, VERSION};
 use crate::store::error::{StoreError, StoreErrorKind};
 
 /// Why a statement has no answer.
@@ -31,7 +32,14 @@ impl Fault {
     /// Whether the connection was lost before the answer.
     pub(super) fn is_lost(&self) -> bool {
         match self {
-            Self::Database(error) => error.as_db_error().is_none() && !is_about_data(error),
+            Self::Database(error) => match error.as_db_error() {
+                // The server has ended the session, as before it shuts down.
+                Some(answer) => matches!(
+                    answer.parsed_severity(),
+                    Some(Severity::Fatal | Severity::Panic)
+                ),
+                None => !is_about_data(error),
+            },
             Self::Store(_) => false,
         }
     }
@@ -95,15 +103,16 @@ impl Fault {
             ),
             _ => (StoreErrorKind::Unavailable, "a failure"),
         };
+        let is_lost = self.is_lost();
         match self {
             Self::Store(error) => error,
             Self::Database(error) if is_about_data(&error) => {
                 let message = format!("expected keys in {address}, found rows that are none");
                 StoreError::new(StoreErrorKind::Corrupt, message).with_source(error)
             }
-            Self::Database(error) if error.as_db_error().is_none() => {
+            Self::Database(error) if is_lost => {
                 let message = format!("the connection to {address} was lost before its answer");
-                StoreError::new(StoreErrorKind::Unavailable, message).with_source(error)
+                with_cause(StoreError::new(StoreErrorKind::Unavailable, message), error)
             }
             Self::Database(error) => {
                 let message = format!("expected an answer of {address}, found {found}");
@@ -123,6 +132,20 @@ impl From<tokio_postgres::Error> for Fault {
     fn from(error: tokio_postgres::Error) -> Self {
         Self::Database(error)
     }
+}
+
+/// The tables are of another version; 0 means that there are none.
+pub(super) fn other_tables(found: i32, sql: &Sql, address: &Address) -> StoreError {
+    let found = match found {
+        0 => "none; call migrate()".to_owned(),
+        found if found < VERSION => format!("version {found}; call migrate()"),
+        found => format!("version {found}, made by a later release"),
+    };
+    let message = format!(
+        "expected the tables {}* of version {VERSION} in {address}, found {found}",
+        sql.prefix()
+    );
+    StoreError::new(StoreErrorKind::Misconfigured, message)
 }
 
 /// The failure to connect.

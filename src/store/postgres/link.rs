@@ -8,14 +8,14 @@ use std::time::Duration;
 use futures_util::TryStreamExt;
 use tokio::sync::{Notify, OnceCell};
 use tokio::time::{sleep, timeout};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
 use super::address::Address;
-use super::fault::Fault;
+use super::fault::{Fault, other_tables};
 use super::hidden::Hidden;
 use super::sql::{Query, Sql, VERSION};
-use crate::store::error::{StoreError, StoreErrorKind};
 
 /// One pipelined connection.
 pub(super) struct Link {
@@ -26,7 +26,9 @@ pub(super) struct Link {
     fits: OnceCell<()>,
     /// Whether a statement was sent since the last probe.
     used: AtomicBool,
-    spoilt: Notify,
+    /// Whether no more statements can be sent.
+    spoilt: AtomicBool,
+    spoiling: Notify,
 }
 
 impl Link {
@@ -38,7 +40,8 @@ impl Link {
             statements: Default::default(),
             fits: OnceCell::new(),
             used: AtomicBool::new(false),
-            spoilt: Notify::new(),
+            spoilt: AtomicBool::new(false),
+            spoiling: Notify::new(),
         }
     }
 
@@ -51,6 +54,11 @@ impl Link {
         Ok(self.client.batch_execute(&settings).await?)
     }
 
+    /// Whether statements can be sent; no longer so once one has heard that the connection is lost.
+    pub(super) fn is_open(&self) -> bool {
+        !self.client.is_closed() && !self.spoilt.load(Ordering::Relaxed)
+    }
+
     /// Sends a statement and waits for its rows. Once it is sent, it takes effect whether or not
     /// anybody waits.
     pub(super) async fn query(
@@ -61,7 +69,8 @@ impl Link {
         self.used.store(true, Ordering::Relaxed);
         let answer = self.rows(query, parameters).await;
         if answer.as_ref().is_err_and(Fault::spoils_connection) {
-            self.spoilt.notify_one();
+            self.spoilt.store(true, Ordering::Relaxed);
+            self.spoiling.notify_one();
         }
         answer
     }
@@ -90,19 +99,16 @@ impl Link {
 
     async fn check_version(&self) -> Result<(), Fault> {
         let query = self.sql.text(Query::Version);
-        let row = self.client.query_opt(&query, &[]).await?;
-        let version: Option<i32> = row.map(|row| row.try_get(0)).transpose()?;
-        if version == Some(VERSION) {
+        let found = match self.client.query_opt(&query, &[]).await {
+            Ok(Some(row)) => row.try_get(0)?,
+            Ok(None) => 0,
+            Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => 0,
+            Err(error) => return Err(error.into()),
+        };
+        if found == VERSION {
             return Ok(());
         }
-        let found = version.map_or_else(|| "none".to_owned(), |version| version.to_string());
-        let message = format!(
-            "expected tables {}* of version {VERSION} in {}, found version {found}; \
-             call migrate() of the newest release in use",
-            self.sql.prefix(),
-            self.address
-        );
-        Err(StoreError::new(StoreErrorKind::Misconfigured, message).into())
+        Err(other_tables(found, &self.sql, &self.address).into())
     }
 
     /// Waits until the connection is of no more use: spoilt, or silent for the deadline while
@@ -111,7 +117,7 @@ impl Link {
     /// Answers come in the order of the questions, so one empty question after all others tells of
     /// a server that hangs, a network that swallows, and a backlog that is too long.
     pub(super) async fn worn_out(&self, deadline: Duration) {
-        let spoilt = pin!(self.spoilt.notified());
+        let spoilt = pin!(self.spoiling.notified());
         let silent = pin!(self.silent(deadline));
         futures_util::future::select(spoilt, silent).await;
     }

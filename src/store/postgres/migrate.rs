@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use tokio_postgres::Client;
 
 use super::database::Database;
-use super::fault::Fault;
+use super::fault::{Fault, other_tables};
 use super::sql::{Query, VERSION};
 use crate::store::error::{StoreError, StoreErrorKind};
 
@@ -57,12 +57,7 @@ impl Database {
         if found == VERSION {
             return Ok(());
         }
-        let message = format!(
-            "expected tables {}* of version {VERSION} or none in {}, found version {found}",
-            self.sql().prefix(),
-            self.address()
-        );
-        Err(StoreError::new(StoreErrorKind::Misconfigured, message).into())
+        Err(other_tables(found, self.sql(), self.address()).into())
     }
 }
 

@@ -12,6 +12,7 @@ pub(super) struct Moment(pub(super) Timestamp);
 
 /// From 1970, where jiff begins to count, to 2000, where PostgreSQL does, in microseconds.
 const BETWEEN_EPOCHS: i64 = 946_684_800_000_000;
+const MICROSECONDS: i64 = 1_000_000;
 
 impl ToSql for Moment {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
@@ -32,7 +33,10 @@ impl<'a> FromSql<'a> for Moment {
         let microseconds = microseconds
             .checked_add(BETWEEN_EPOCHS)
             .ok_or("expected a time, found infinity")?;
-        Ok(Self(Timestamp::from_microsecond(microseconds)?))
+        // Not by `from_microsecond`, which refuses the fractions of the very last second.
+        let second = microseconds.div_euclid(MICROSECONDS);
+        let nanosecond = i32::try_from(microseconds.rem_euclid(MICROSECONDS) * 1_000)?;
+        Ok(Self(Timestamp::new(second, nanosecond)?))
     }
 
     accepts!(TIMESTAMPTZ);

@@ -78,6 +78,11 @@ impl Pool {
         }
     }
 
+    /// How many connections there may be.
+    pub(super) fn size(&self) -> usize {
+        self.states.borrow().len()
+    }
+
     /// How many connections are up.
     pub(super) fn up(&self) -> usize {
         let states = self.states.borrow();
@@ -91,8 +96,9 @@ fn pick(states: &[State], from: usize) -> Option<Result<Arc<Link>, StoreError>> 
     let mut soon = false;
     for step in 0..states.len() {
         match &states[from.wrapping_add(step) % states.len()] {
-            State::Up(link) => return Some(Ok(link.clone())),
-            State::Connecting => soon = true,
+            State::Up(link) if link.is_open() => return Some(Ok(link.clone())),
+            // Its keeper has yet to notice that one is lost.
+            State::Up(_) | State::Connecting => soon = true,
             State::Down(error) => failure = Some(again(error)),
         }
     }

@@ -1,0 +1,340 @@
+//! Keys in PostgreSQL: each thing that is wrong is a clear error without credentials.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![cfg(all(feature = "postgres", unix))]
+
+#[path = "support/postgres_keys.rs"]
+mod keys;
+#[path = "support/postgres_server.rs"]
+mod server;
+
+use std::error::Error;
+use std::time::Duration;
+
+use keys::{assert_tells_no_secret, at, digest, id, record};
+use server::{PASSWORD, PostgresServer, free_port};
+use tower_api_key::record::{KeyChange, KeyRecord};
+use tower_api_key::store::{PostgresOptions, PostgresStore, StoreError, StoreErrorKind};
+use tower_api_key::{KeyRegistry, KeyStore};
+
+#[track_caller]
+fn assert_fails<T: std::fmt::Debug>(
+    result: Result<T, StoreError>,
+    kind: StoreErrorKind,
+    message: &str,
+) -> StoreError {
+    let error = result.unwrap_err();
+    assert_eq!((error.kind(), &*error.to_string()), (kind, message));
+    assert_tells_no_secret(&error);
+    error
+}
+
+#[track_caller]
+fn assert_cause(error: &StoreError, expected: &str) {
+    let cause = error.source().map(ToString::to_string).unwrap_or_default();
+    assert_eq!(cause, expected);
+}
+
+const MISCONFIGURED: StoreErrorKind = StoreErrorKind::Misconfigured;
+
+#[tokio::test]
+async fn a_text_that_is_no_url_is_refused_and_not_repeated() {
+    for (url, found) in [
+        ("mysql://u:hunter2@h/db", "found mysql://"),
+        ("hunter2", "found another text"),
+        ("host=h password=hunter2", "found another text"),
+        ("hunter 2://h", "found another text"),
+        (
+            "postgres://u:hunter2@h/db?sslrootcert=/ca.pem",
+            "found the option sslrootcert, which is not supported",
+        ),
+        ("postgres://u:x@h/db?hunter2=1", "found an unknown option"),
+        (
+            "postgres://u:x@h/db?sslmode=hunter2",
+            "found an invalid value for option `sslmode`",
+        ),
+        (
+            "postgres://u:hunter2",
+            "found an invalid value for option `port`",
+        ),
+        ("postgres://u:x@h/db?hunter2", "found another text"),
+        ("postgres:///db?password=hunter2", "found no host"),
+        (
+            "postgres://u:x@hunter2@h/db",
+            "found an @ in the host; in a password it is written %40",
+        ),
+    ] {
+        let message = format!("expected a URL such as postgres://user@host:5432/database, {found}");
+        assert_fails(PostgresStore::connect(url).await, MISCONFIGURED, &message);
+    }
+}
+
+#[tokio::test]
+async fn options_out_of_their_bounds_are_refused() {
+    let options = PostgresOptions::new;
+    let short = Duration::from_millis(9);
+    let hour = Duration::from_secs(3_600);
+    let zero = Duration::ZERO;
+    let prefix =
+        "expected a table prefix of 1 to 32 of a-z, 0-9 and _ that starts with a letter, found ";
+    for (options, message) in [
+        (options().with_table_prefix(""), format!("{prefix}\"\"")),
+        (options().with_table_prefix("1a"), format!("{prefix}\"1a\"")),
+        (options().with_table_prefix("A"), format!("{prefix}\"A\"")),
+        (
+            options().with_table_prefix("a;--"),
+            format!("{prefix}\"a;--\""),
+        ),
+        (
+            options().with_table_prefix("a".repeat(33)),
+            format!("{prefix}\"{}\"", "a".repeat(33)),
+        ),
+        (
+            options().with_connections(0),
+            "expected 1 to 64 connections, found 0".to_owned(),
+        ),
+        (
+            options().with_connections(65),
+            "expected 1 to 64 connections, found 65".to_owned(),
+        ),
+        (
+            options().with_max_calls(0),
+            "expected 1 to 1000000 calls at once, found 0".to_owned(),
+        ),
+        (
+            options().with_deadline(short),
+            "expected a deadline from 10ms to 3600s, found 9ms".to_owned(),
+        ),
+        (
+            options().with_proof_interval(hour * 2),
+            "expected a proof interval from 10ms to 3600s, found 7200s".to_owned(),
+        ),
+        (
+            options().with_reconnect_backoff(zero, hour),
+            "expected backoff from more than 0 up to at most 3600s, found 0ns to 3600s".to_owned(),
+        ),
+        (
+            options().with_reconnect_backoff(hour, short),
+            "expected backoff from more than 0 up to at most 3600s, found 3600s to 9ms".to_owned(),
+        ),
+        (
+            options().with_root_certificates("none"),
+            "expected root certificates as PEM text, found none".to_owned(),
+        ),
+    ] {
+        let store = PostgresStore::connect_with("postgres://127.0.0.1:1/db", options).await;
+        assert_fails(store, MISCONFIGURED, &message);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_lets_nobody_in_is_named() {
+    let port = free_port();
+    let url = format!("postgres://postgres:{PASSWORD}@127.0.0.1:{port}/app?sslmode=disable");
+    let none = format!("expected a connection to PostgreSQL at 127.0.0.1:{port}/app, found none");
+    let error = assert_fails(
+        PostgresStore::connect(&url).await,
+        StoreErrorKind::Unavailable,
+        &none,
+    );
+    assert_cause(&error, "error connecting to server");
+
+    let Some(server) = PostgresServer::shared() else {
+        return;
+    };
+    let at = format!(
+        "expected a connection to PostgreSQL at 127.0.0.1:{}",
+        server.port()
+    );
+    for (url, database, found, cause) in [
+        (
+            server.url_of("postgres", "wrong-one", "postgres"),
+            "postgres",
+            "that it does not accept the credentials",
+            "password authentication failed for user \"postgres\" (SQLSTATE 28P01)",
+        ),
+        (
+            server.url_of("nobody", PASSWORD, "postgres"),
+            "postgres",
+            "that it does not accept the credentials",
+            "password authentication failed for user \"nobody\" (SQLSTATE 28P01)",
+        ),
+        (
+            server.url().replace(&format!(":{PASSWORD}"), ""),
+            "postgres",
+            "that it does not accept the credentials",
+            "invalid configuration",
+        ),
+        (
+            server.url_of("postgres", PASSWORD, "nowhere"),
+            "nowhere",
+            "no such database",
+            "database \"nowhere\" does not exist (SQLSTATE 3D000)",
+        ),
+        (
+            server.url().replace("disable", "require"),
+            "postgres",
+            "no TLS with a certificate that is trusted for this host",
+            "error performing TLS handshake",
+        ),
+    ] {
+        let message = format!("{at}/{database}, found {found}");
+        let error = assert_fails(PostgresStore::connect(&url).await, MISCONFIGURED, &message);
+        assert_cause(&error, cause);
+    }
+    let store = PostgresStore::connect(&server.url()).await.unwrap();
+    let shown = format!("{store:?} {store:#?}");
+    assert!(
+        shown.contains("PostgresStore") && !shown.contains(PASSWORD),
+        "{shown}"
+    );
+}
+
+#[tokio::test]
+async fn tables_of_another_version_are_refused() {
+    let Some(server) = PostgresServer::shared() else {
+        return;
+    };
+    let address = format!("PostgreSQL at 127.0.0.1:{}/postgres", server.port());
+    let options = keys::options("version_").with_connections(1);
+    let store = PostgresStore::connect_with(&server.url(), options)
+        .await
+        .unwrap();
+    let none = format!(
+        "expected the tables version_* of version 1 in {address}, found none; call migrate()"
+    );
+    assert_fails(store.find(&digest(1)).await, MISCONFIGURED, &none);
+    assert_fails(store.insert(record(1)).await, MISCONFIGURED, &none);
+    let many = store.insert_many(vec![record(1), record(2)]).await;
+    for answer in many {
+        assert_fails(answer, MISCONFIGURED, &none);
+    }
+    assert_fails(
+        store.apply(&id(1), &KeyChange::Disable).await,
+        MISCONFIGURED,
+        &none,
+    );
+
+    store.migrate().await.unwrap();
+    assert_eq!(store.find(&digest(1)).await.unwrap(), None);
+    for (version, found) in [
+        ("2", "version 2, made by a later release"),
+        ("-1", "version -1; call migrate()"),
+    ] {
+        server.sql(&format!("UPDATE version_meta SET version = {version}"));
+        let message =
+            format!("expected the tables version_* of version 1 in {address}, found {found}");
+        assert_fails(store.migrate().await, MISCONFIGURED, &message);
+        let late = keys::another("version_").await;
+        assert_fails(late.find(&digest(1)).await, MISCONFIGURED, &message);
+    }
+    server.sql(
+        "DROP TABLE version_secrets, version_keys, version_meta; CREATE TABLE version_keys ()",
+    );
+    let error = store.migrate().await.unwrap_err();
+    assert_eq!(error.kind(), MISCONFIGURED);
+    assert_cause(
+        &error,
+        "relation \"version_keys\" already exists (SQLSTATE 42P07)",
+    );
+    // Nothing is half made.
+    assert_eq!(
+        server.sql("SELECT to_regclass('version_meta') IS NULL"),
+        "t"
+    );
+    assert_fails(
+        store.find(&digest(1)).await,
+        MISCONFIGURED,
+        &format!("expected an answer of {address}, found other tables or none; call migrate()"),
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_a_statement_is_named() {
+    let Some(store) = keys::store("rights_").await else {
+        return;
+    };
+    let server = PostgresServer::shared().unwrap();
+    let address = format!("PostgreSQL at 127.0.0.1:{}/postgres", server.port());
+    store.insert(record(1)).await.unwrap();
+    server.sql("CREATE ROLE guest LOGIN PASSWORD 'hunter2'; GRANT SELECT ON rights_meta TO guest");
+    let url = server.url_of("guest", "hunter2", "postgres");
+    let guest = PostgresStore::connect_with(&url, keys::options("rights_"))
+        .await
+        .unwrap();
+    let message = format!("expected an answer of {address}, found a lack of privileges");
+    let error = assert_fails(guest.find(&digest(1)).await, MISCONFIGURED, &message);
+    assert_cause(
+        &error,
+        "permission denied for table rights_secrets (SQLSTATE 42501)",
+    );
+
+    let url = format!(
+        "{}&options=-c%20default_transaction_read_only%3Don",
+        server.url()
+    );
+    let replica = PostgresStore::connect_with(&url, keys::options("rights_"))
+        .await
+        .unwrap();
+    assert!(replica.find(&digest(1)).await.unwrap().is_some());
+    let message = format!("expected an answer of {address}, found a read-only server");
+    let change = replica.apply(&id(1), &KeyChange::Disable).await;
+    assert_fails(change, StoreErrorKind::Unavailable, &message);
+}
+
+#[tokio::test]
+async fn rows_that_are_no_record_are_named() {
+    let Some(store) = keys::store("corrupt_").await else {
+        return;
+    };
+    let server = PostgresServer::shared().unwrap();
+    // Its id is told, and its digest is not.
+    let record = || {
+        let versions = [keys::version(1, digest(1))];
+        KeyRecord::new(id(7), "acct_42", "CI", at(0)).with_secret_versions(versions)
+    };
+    for (column, value, cause) in [
+        (
+            "secrets SET prefix",
+            "'hunter2!'",
+            "expected 8 lower-case hexadecimal digits",
+        ),
+        (
+            "keys SET expires_at",
+            "'infinity'",
+            "error deserializing column 5",
+        ),
+        (
+            "keys SET created_at",
+            "'20000-01-01'",
+            "error deserializing column 4",
+        ),
+    ] {
+        store.insert(record()).await.unwrap();
+        server.sql(&format!("UPDATE corrupt_{column} = {value}"));
+        let message = format!(
+            "expected the record of {} in the tables, found something else",
+            id(7)
+        );
+        let corrupt = StoreErrorKind::Corrupt;
+        let error = assert_fails(store.find(&digest(1)).await, corrupt, &message);
+        assert_cause(&error, cause);
+        assert_fails(store.get(&id(7)).await, corrupt, &message);
+        assert_fails(
+            store.list("acct_42", &Default::default()).await,
+            corrupt,
+            &message,
+        );
+        assert_fails(
+            store.apply(&id(7), &KeyChange::Disable).await,
+            corrupt,
+            &message,
+        );
+        server.sql("DELETE FROM corrupt_keys");
+    }
+    // What a scope cannot be grants nothing.
+    store.insert(record()).await.unwrap();
+    server.sql("UPDATE corrupt_keys SET scopes = '  read \"x\" write '");
+    let found = store.find(&digest(1)).await.unwrap().unwrap();
+    assert_eq!(found.scopes().to_string(), "read write");
+    assert_eq!(found.created_at(), at(0));
+}
