@@ -59,8 +59,12 @@ async fn a_text_that_is_no_url_is_refused_and_not_repeated() {
         ("postgres://u:x@h/db?hunter2", "found another text"),
         ("postgres:///db?password=hunter2", "found no host"),
         (
+            "postgres://u:x@y/hunter2@h/db",
+            "found a second @; in a password it is written %40",
+        ),
+        (
             "postgres://u:x@hunter2@h/db",
-            "found an @ in the host; in a password it is written %40",
+            "found a second @; in a password it is written %40",
         ),
     ] {
         let message = format!("expected a URL such as postgres://user@host:5432/database, {found}");

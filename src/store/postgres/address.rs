@@ -21,9 +21,19 @@ pub(super) fn parse(url: &str) -> Result<Config, StoreError> {
         }
         _ => return Err(misconfigured(format!("{EXPECTED}, found another text"))),
     }
-    verified_as_required(url)
+    let config: Config = verified_as_required(url)
         .parse()
-        .map_err(|error| misconfigured(format!("{EXPECTED}, found {}", defect(&error))))
+        .map_err(|error| misconfigured(format!("{EXPECTED}, found {}", defect(&error))))?;
+    // What follows the first @ of a password would be shown as host or database.
+    let shown = names(&config)
+        .into_iter()
+        .chain(config.get_dbname().map(ToOwned::to_owned));
+    if shown.into_iter().any(|name| name.contains('@')) {
+        return Err(misconfigured(format!(
+            "{EXPECTED}, found a second @; in a password it is written %40"
+        )));
+    }
+    Ok(config)
 }
 
 const EXPECTED: &str = "expected a URL such as postgres://user@host:5432/database";
@@ -90,12 +100,6 @@ impl Address {
     pub(super) fn of(config: &Config) -> Result<Self, StoreError> {
         let mut hosts = Vec::new();
         for (index, host) in names(config).into_iter().enumerate() {
-            if host.contains('@') {
-                // The rest of a password, most likely.
-                return Err(misconfigured(format!(
-                    "{EXPECTED}, found an @ in the host; in a password it is written %40"
-                )));
-            }
             let ports = config.get_ports();
             let port = ports.get(index).or(ports.first()).unwrap_or(&5432);
             hosts.push(format!("{host}:{port}"));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, IsolationLevel};
 
 use super::database::Database;
 use super::fault::{Fault, other_tables};
@@ -35,7 +35,12 @@ impl Database {
 
     async fn migrate_on(&self, client: &mut Client) -> Result<(), Fault> {
         let sql = self.sql();
-        let transaction = client.transaction().await?;
+        // Whatever the database's default: what others did is seen once their lock is free.
+        let transaction = client
+            .build_transaction()
+            .isolation_level(IsolationLevel::ReadCommitted)
+            .start()
+            .await?;
         let lock = lock_of(sql.prefix());
         transaction
             .execute("SELECT pg_advisory_xact_lock($1)", &[&lock])

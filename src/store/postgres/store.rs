@@ -51,7 +51,9 @@ use crate::store::usage::KeyUse;
 /// calls wait for it; while none can be made, they fail at once.
 ///
 /// A pooler in between must pool *sessions*: statements are prepared, and the feed listens. With
-/// pgbouncer's transaction pooling, calls fail.
+/// pgbouncer's transaction pooling, calls fail. It must lead to the server that takes the writes:
+/// on a replica, a revoked key works for as long as the replica lags, and the feed does not work.
+/// A URL with several hosts finds that server with `target_session_attrs=read-write`.
 ///
 /// # TLS
 ///
