@@ -39,10 +39,10 @@ pub(crate) mod index;
 pub(crate) mod key_store;
 pub(crate) mod memory;
 pub(crate) mod page;
-#[cfg(feature = "redis")]
-pub(crate) mod redis;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
+#[cfg(feature = "redis")]
+pub(crate) mod redis;
 pub(crate) mod registry;
 pub(crate) mod replica;
 #[cfg(feature = "sqlite")]
@@ -61,10 +61,10 @@ pub use feed::{ChangeFeed, FeedEvent, FeedListener};
 pub use key_store::KeyStore;
 pub use memory::MemoryStore;
 pub use page::{KeyPage, PageRequest};
-#[cfg(feature = "redis")]
-pub use redis::{RedisOptions, RedisStore};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresOptions, PostgresStore};
+#[cfg(feature = "redis")]
+pub use redis::{RedisOptions, RedisStore};
 pub use registry::KeyRegistry;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStore};

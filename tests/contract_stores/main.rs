@@ -10,11 +10,11 @@
 
 mod fresh;
 mod memory;
-//PG mod postgres;
+mod postgres;
 mod redis;
 mod sqlite;
 
-//PG #[path = "../support/postgres_server.rs"]
-//PG mod postgres_server;
+#[path = "../support/postgres_server.rs"]
+mod postgres_server;
 #[path = "../support/redis_server.rs"]
 mod redis_server;

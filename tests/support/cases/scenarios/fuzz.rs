@@ -194,7 +194,10 @@ fn expected(trial: &Trial) -> StatusCode {
     let is_preflight = trial.method == Method::OPTIONS
         && has("origin")
         && has("access-control-request-method")
-        && !trial.lines.iter().any(|(name, _)| name.ends_with("-override"));
+        && !trial
+            .lines
+            .iter()
+            .any(|(name, _)| name.ends_with("-override"));
     if trial.path == "/health" || trial.allows_preflight && is_preflight {
         return StatusCode::OK;
     }
