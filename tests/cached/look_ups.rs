@@ -208,3 +208,34 @@ async fn a_look_up_whose_runtime_ends_fails() {
     store.let_go();
     assert_eq!(find(&cached, 1).await, "active");
 }
+
+/// Nothing drives the runtime that the look-up runs on, so its deadline does not come.
+#[tokio::test(start_paused = true)]
+async fn a_look_up_that_stands_still_holds_nobody_up() {
+    let store = Script::with([1]);
+    let cached = cached(&store);
+    let _gate = store.hold_before_reading();
+    let elsewhere = cached.clone();
+    let still = std::thread::spawn(move || {
+        let still = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        still.block_on(begin(&elsewhere, 1));
+        still
+    });
+    let still = still.join().unwrap();
+    assert_eq!((store.asked(), store.under_way()), (1, 1));
+    let began = Instant::now();
+    let joined = begin(&cached, 1).await;
+    assert_eq!(store.asked(), 1);
+    // What began so long ago is not joined any more.
+    advance(SECOND + SECOND / 2).await;
+    store.let_go();
+    assert_eq!((find(&cached, 1).await, store.asked()), ("active", 2));
+    assert_eq!(joined.await.unwrap(), "late");
+    assert_eq!(began.elapsed(), SECOND * 2);
+    assert_eq!(cached.stats().under_way, 1);
+    still.shutdown_background();
+    assert_eq!((known(&cached, 1), cached.stats().under_way), ("active", 0));
+}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::entry::Moment;
 use crate::record::key::KeyRecord;
 use crate::store::error::{StoreError, StoreErrorKind};
 
@@ -15,6 +16,7 @@ pub(super) type Found = Result<Option<Arc<KeyRecord>>, StoreError>;
 pub(super) struct Flight {
     /// No other look-up has this number.
     pub(super) number: u64,
+    pub(super) began: Moment,
     answer: watch::Receiver<Option<Found>>,
 }
 
@@ -22,9 +24,14 @@ pub(super) struct Flight {
 pub(super) struct Landing(watch::Sender<Option<Found>>);
 
 impl Flight {
-    pub(super) fn new(number: u64) -> (Self, Landing) {
+    pub(super) fn new(number: u64, began: Moment) -> (Self, Landing) {
         let (landing, answer) = watch::channel(None);
-        (Self { number, answer }, Landing(landing))
+        let flight = Self {
+            number,
+            began,
+            answer,
+        };
+        (flight, Landing(landing))
     }
 
     /// Waits for the answer.

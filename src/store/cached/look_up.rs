@@ -40,10 +40,13 @@ impl LookUp {
         if let Some(answer) = core.answer_now(digest) {
             return Way::Answered(answer);
         }
-        if let Some(flight) = state.flights.get(digest) {
+        let now = core.now();
+        let deadline = nanoseconds(core.options.look_up_deadline);
+        if let Some(flight) = state.flights.get(digest)
+            && now < flight.began.saturating_add(deadline)
+        {
             return Way::Join(flight.clone());
         }
-        let now = core.now();
         if let Err(refusal) = admit(core, &mut state, digest, now) {
             state.refused += 1;
             let old = out_of_date(core, &mut state, digest, now, &refusal);
@@ -53,7 +56,7 @@ impl LookUp {
         state.under_way += 1;
         state.look_ups += 1;
         let number = state.look_ups;
-        let (flight, landing) = Flight::new(number);
+        let (flight, landing) = Flight::new(number, now);
         state.flights.insert(*digest, flight.clone());
         let look_up = Self {
             core: core.clone(),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::runtime::Handle;
@@ -60,8 +61,10 @@ use crate::store::key_store::KeyStore;
 /// # Look-ups
 ///
 /// A look-up runs on the tokio runtime of the request that began it, to its end or its deadline,
-/// whether anybody still waits or not: clients who leave do not make room for more of them. A
-/// panic of the store is an [`Unavailable`](StoreErrorKind::Unavailable) error.
+/// whether anybody still waits or not: clients who leave do not make room for more of them. The
+/// runtime needs its timer enabled. Where it stands still, those who wait elsewhere give up after
+/// twice the deadline. A panic of the store is an [`Unavailable`](StoreErrorKind::Unavailable)
+/// error.
 pub struct CachedStore<S>(Arc<Shared<S>>);
 
 struct Shared<S> {
@@ -152,15 +155,19 @@ impl<S: KeyStore> KeyStore for CachedStore<S> {
             let message = "expected a tokio runtime for a look-up, found none";
             StoreError::new(StoreErrorKind::Misconfigured, message).with_source(error)
         })?;
-        match LookUp::way(&self.0.core, digest) {
-            Way::Answered(answer) => answer,
-            Way::Join(flight) => flight.landed().await,
+        let flight = match LookUp::way(&self.0.core, digest) {
+            Way::Answered(answer) => return answer,
+            Way::Join(flight) => flight,
             Way::Begin(look_up, flight) => {
                 // As a task, so that it ends whether this request waits for it or not.
                 runtime.spawn(run(self.0.clone(), look_up));
-                flight.landed().await
+                flight
             }
-        }
+        };
+        // The task keeps the deadline, unless its runtime stands still.
+        let limit = self.0.core.options.look_up_deadline.saturating_mul(2);
+        let answer = timeout(limit, flight.landed()).await;
+        answer.unwrap_or_else(|_| Err(late(limit)))
     }
 
     #[inline]
@@ -182,12 +189,14 @@ async fn run<S: KeyStore>(shared: Arc<Shared<S>>, look_up: LookUp) {
             StoreErrorKind::Unavailable,
             "the store panicked",
         )),
-        Err(_) => Err(StoreError::new(
-            StoreErrorKind::TimedOut,
-            format!("expected an answer within {deadline:?}, found none"),
-        )),
+        Err(_) => Err(late(deadline)),
     };
     look_up.land(found);
+}
+
+fn late(limit: Duration) -> StoreError {
+    let message = format!("expected an answer within {limit:?}, found none");
+    StoreError::new(StoreErrorKind::TimedOut, message)
 }
 
 impl<S> Clone for CachedStore<S> {
