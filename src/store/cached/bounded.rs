@@ -194,7 +194,7 @@ mod tests {
         let mut gone = Vec::new();
         for value in 0..100 {
             map.insert(&mut slots, digest(7), value, |slot, value| {
-                gone.push((slot, *value))
+                gone.push((slot, *value));
             });
         }
         assert_eq!(read(&map, 7), Some(99));
@@ -239,7 +239,7 @@ mod tests {
         }
         let mut gone = Vec::new();
         map.insert(&mut slots, digest(1_000), 1_000, |_, value| {
-            gone.push(*value)
+            gone.push(*value);
         });
         assert_eq!(gone, [63]);
     }
