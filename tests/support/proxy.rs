@@ -65,11 +65,17 @@ async fn relay(client: TcpStream, server: SocketAddr, told: watch::Receiver<Feed
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let (carries_feed, noted) = watch::channel(false);
-    let upstream = pass(from_client, to_server, told.clone(), noted.clone(), |octets| {
-        if is_subscription(octets) {
-            carries_feed.send_replace(true);
-        }
-    });
+    let upstream = pass(
+        from_client,
+        to_server,
+        told.clone(),
+        noted.clone(),
+        |octets| {
+            if is_subscription(octets) {
+                carries_feed.send_replace(true);
+            }
+        },
+    );
     let downstream = pass(from_server, to_client, told, noted, |_| ());
     // Either end's closing ends both.
     tokio::select! {

@@ -1,0 +1,59 @@
+//! SQLite.
+
+use std::sync::Mutex;
+
+use rusqlite::{Connection, params};
+use tower_api_key::key::KeyDigest;
+use tower_api_key::store::SqliteStore;
+
+use crate::timing::LookUp;
+use crate::{keys, report};
+
+pub(crate) async fn run(keys: usize, look_ups: usize) {
+    let path = std::env::temp_dir().join(format!("bench-{}.db", std::process::id()));
+    let store = SqliteStore::connect(path.to_str().unwrap()).await.unwrap();
+    store.migrate().await.unwrap();
+    keys::fill("sqlite", &store, keys).await;
+    let raw = Raw(Mutex::new(Connection::open(&path).unwrap()));
+    report::print("sqlite", &raw, &store, keys, look_ups).await;
+    drop(raw);
+    drop(store);
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{suffix}", path.display()));
+    }
+}
+
+/// One connection, as a program without a pool would have it.
+struct Raw(Mutex<Connection>);
+
+const QUERY: &str = "SELECT k.id, k.owner, k.name, k.scopes, k.created_at, k.expires_at, \
+    k.disabled, k.revoked_at, k.revoked_reason, s.number, s.digest, s.prefix, s.created_at, \
+    s.retires_at, s.last_used_at FROM tower_api_key_secrets s \
+    JOIN tower_api_key_keys k ON k.key = s.key WHERE s.digest = ?1";
+
+impl LookUp for Raw {
+    async fn look_up(&self, digest: KeyDigest) {
+        let database = self.0.lock().unwrap();
+        let mut query = database.prepare_cached(QUERY).unwrap();
+        let row = query.query_row(params![digest.as_bytes()], |row| {
+            Ok((
+                row.get::<_, [u8; 16]>(0)?,
+                row.get::<_, String>(1)?,
+                row.get::<_, String>(2)?,
+                row.get::<_, String>(3)?,
+                row.get::<_, i64>(4)?,
+                row.get::<_, Option<i64>>(5)?,
+                row.get::<_, bool>(6)?,
+                row.get::<_, Option<i64>>(7)?,
+                row.get::<_, Option<String>>(8)?,
+                row.get::<_, i64>(9)?,
+                row.get::<_, [u8; 32]>(10)?,
+                row.get::<_, String>(11)?,
+                row.get::<_, i64>(12)?,
+                row.get::<_, Option<i64>>(13)?,
+                row.get::<_, Option<i64>>(14)?,
+            ))
+        });
+        std::hint::black_box(row.unwrap());
+    }
+}
