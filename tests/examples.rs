@@ -68,7 +68,7 @@ fn custom_store_reads_a_file() {
 fn a_bad_address_or_a_taken_port_is_a_clear_error() {
     let holder = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = holder.local_addr().unwrap().to_string();
-    for name in EXAMPLES {
+    for name in examples() {
         let message =
             "error: expected an address such as 127.0.0.1:3000 in LISTEN, found \"localhost\"\n";
         assert_does_not_start(name, &[("LISTEN", "localhost")], message);
@@ -77,7 +77,38 @@ fn a_bad_address_or_a_taken_port_is_a_clear_error() {
     }
 }
 
-const EXAMPLES: [&str; 3] = ["axum", "hyper", "custom_store"];
+#[cfg(feature = "full")]
+#[test]
+fn sqlite_serves_what_it_prints_and_keeps_its_key() {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("example.db");
+    let remove = || {
+        for beside in ["", "-wal", "-shm"] {
+            let _ = fs::remove_file(format!("{}{beside}", path.display()));
+        }
+    };
+    remove();
+    let database = ("DATABASE", path.to_str().unwrap());
+    let example = Example::start("sqlite", &[database]);
+    example.paste_all(&[200, 401, 403]);
+    let (base, mut requests) = (example.base.clone(), example.requests.clone());
+    example.stop();
+
+    let mut again = Example::start("sqlite", &[database]);
+    again.paste_all(&[401]);
+    for request in &mut requests {
+        request.line = request.line.replace(&base, &again.base);
+    }
+    again.requests = requests;
+    again.paste_all(&[200, 401, 403]);
+    again.stop();
+    remove();
+}
+
+/// What is built: all that the features allow.
+fn examples() -> impl Iterator<Item = &'static str> {
+    let of_full = cfg!(feature = "full").then_some("sqlite");
+    ["axum", "hyper", "custom_store"].into_iter().chain(of_full)
+}
 
 /// The statuses that a product server's requests show.
 const PRODUCT_STATUSES: &[u16] = &[200, 201, 204, 400, 401, 403, 404, 422];
@@ -155,7 +186,7 @@ impl Drop for Example {
 }
 
 /// A request to paste, and what the example promises of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Request {
     status: u16,
     body: Option<String>,
@@ -291,7 +322,7 @@ static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"))
         .arg("--target-dir")
         .arg(profile_dir.parent().unwrap());
-    for name in EXAMPLES {
+    for name in examples() {
         build.args(["--example", name]);
     }
     let output = build.output().unwrap();

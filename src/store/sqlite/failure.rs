@@ -96,6 +96,10 @@ fn describe(error: &Error, path: &Path) -> (StoreErrorKind, String) {
             StoreErrorKind::Unavailable,
             format!("expected room for a change, found the disk full, of the database {name}"),
         ),
+        Some(ErrorCode::SystemIoFailure) => (
+            StoreErrorKind::Unavailable,
+            format!("expected to read and write the database {name}, found an input/output error"),
+        ),
         Some(ErrorCode::DatabaseCorrupt) => (
             StoreErrorKind::Corrupt,
             format!("expected a sound database, found {name} damaged"),

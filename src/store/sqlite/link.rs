@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::failure::{Fault, is_busy};
@@ -33,7 +34,7 @@ pub(crate) struct Link {
 impl Link {
     /// Opens the connection that changes are made on, and the file where there is none.
     pub(crate) fn for_writing(place: &Arc<Place>) -> Result<Self, StoreError> {
-        let link = Self::open(place, place.flags, place.options.busy_timeout)?;
+        let link = Self::open(place, place.options.busy_timeout)?;
         link.prepare_to_write()
             .map_err(|fault| fault.at(&place.path))?;
         Ok(link)
@@ -45,8 +46,7 @@ impl Link {
         place: &Arc<Place>,
         busy_timeout: Duration,
     ) -> Result<Self, StoreError> {
-        let flags = place.flags.difference(OpenFlags::SQLITE_OPEN_CREATE);
-        let link = Self::open(place, flags, busy_timeout)?;
+        let link = Self::open(place, busy_timeout)?;
         // Not opened read-only, since a reader may have to make the files beside the database.
         let made = link.connection.execute_batch("PRAGMA query_only = on");
         made.map_err(|error| Fault::from(error).at(&place.path))?;
@@ -96,16 +96,15 @@ impl Link {
         Ok(statement.query_row([], |row| row.get(0))?)
     }
 
-    fn open(
-        place: &Arc<Place>,
-        flags: OpenFlags,
-        busy_timeout: Duration,
-    ) -> Result<Self, StoreError> {
-        let opened = Connection::open_with_flags(&*place.path, flags).and_then(|connection| {
-            connection.busy_timeout(busy_timeout)?;
-            connection.execute_batch("PRAGMA foreign_keys = on")?;
-            Ok(connection)
-        });
+    fn open(place: &Arc<Place>, busy_timeout: Duration) -> Result<Self, StoreError> {
+        let opened =
+            Connection::open_with_flags(&*place.path, place.flags).and_then(|connection| {
+                connection.busy_timeout(busy_timeout)?;
+                connection.execute_batch("PRAGMA foreign_keys = on")?;
+                // Else SQLite plans a statement anew for each value that it is given.
+                connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+                Ok(connection)
+            });
         let connection = opened.map_err(|error| Fault::from(error).at(&place.path))?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         Ok(Self {

@@ -1,6 +1,5 @@
 //! How an SQLite store works.
 
-use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -23,8 +22,8 @@ pub struct SqliteOptions {
     pub(super) busy_timeout: Duration,
     pub(super) deadline: Duration,
     pub(super) poll_interval: Duration,
-    pub(super) readers: NonZeroUsize,
-    pub(super) queue: NonZeroUsize,
+    pub(super) readers: usize,
+    pub(super) queue: usize,
     pub(super) inline: bool,
     pub(super) synchronous: Synchronous,
 }
@@ -44,10 +43,9 @@ impl SqliteOptions {
             busy_timeout: Duration::from_secs(2),
             deadline: Duration::from_secs(5),
             poll_interval: Duration::from_millis(100),
-            readers: available_parallelism()
-                .unwrap_or(NonZeroUsize::MIN)
-                .min(MAX_DEFAULT_READERS),
-            queue: DEFAULT_QUEUE,
+            // More readers than processors only take memory.
+            readers: available_parallelism().map_or(1, |count| count.get().min(16)),
+            queue: 1_024,
             inline: true,
             synchronous: Synchronous::Full,
         }
@@ -120,24 +118,37 @@ impl SqliteOptions {
     }
 
     /// How many connections answer look-ups. Default: one for each processor, at most 16.
-    #[must_use]
-    pub fn with_readers(self, readers: NonZeroUsize) -> Self {
-        Self { readers, ..self }
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] unless it is between 1 and 256.
+    pub fn with_readers(self, readers: usize) -> Result<Self, StoreError> {
+        Ok(Self {
+            readers: within("a number of readers", readers, 256)?,
+            ..self
+        })
     }
 
     /// How many changes, and how many look-ups, may wait; one more is an
     /// [`Overloaded`](StoreErrorKind::Overloaded) error at once. Default: 1,024.
-    #[must_use]
-    pub fn with_queue(self, queue: NonZeroUsize) -> Self {
-        Self { queue, ..self }
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] unless it is between 1 and 65,536.
+    pub fn with_queue(self, queue: usize) -> Result<Self, StoreError> {
+        Ok(Self {
+            queue: within("a queue", queue, 65_536)?,
+            ..self
+        })
     }
 
     /// Looks keys up on threads, one for each reader, and never on the thread that asks.
     ///
     /// By default a look-up reads the file where it is called: that takes a few microseconds while
     /// the pages are in memory, less than to hand the look-up over. A page that is not in memory
-    /// holds that thread, and every task on it, until the disk has answered. Choose this where the
-    /// file is much larger than the memory, or lies on a slow or remote disk.
+    /// holds that thread, and every task on it, until the disk has answered: on a busy virtual disk
+    /// we saw 0.1 ms in half of the cases and 12 ms in one of a hundred. Choose this where the file
+    /// is larger than the memory that is left for it, or lies on a slow disk.
     #[must_use]
     pub fn with_lookups_on_a_thread(self) -> Self {
         Self {
@@ -168,11 +179,6 @@ impl Default for SqliteOptions {
     }
 }
 
-/// More readers than processors only take memory, and few machines have more use for them.
-const MAX_DEFAULT_READERS: NonZeroUsize = NonZeroUsize::new(16).expect("16 is not 0");
-
-const DEFAULT_QUEUE: NonZeroUsize = NonZeroUsize::new(1_024).expect("1,024 is not 0");
-
 fn bounded(what: &str, duration: Duration) -> Result<Duration, StoreError> {
     let bounds = Duration::from_millis(1)..=Duration::from_secs(60 * 60);
     if bounds.contains(&duration) {
@@ -180,6 +186,16 @@ fn bounded(what: &str, duration: Duration) -> Result<Duration, StoreError> {
     } else {
         Err(refused(format!(
             "expected {what} between a millisecond and an hour, found {duration:?}"
+        )))
+    }
+}
+
+fn within(what: &str, count: usize, most: usize) -> Result<usize, StoreError> {
+    if (1..=most).contains(&count) {
+        Ok(count)
+    } else {
+        Err(refused(format!(
+            "expected {what} from 1 to {most}, found {count}"
         )))
     }
 }

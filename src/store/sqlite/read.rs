@@ -12,13 +12,26 @@ use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
 use crate::store::page::{KeyPage, PageRequest};
 
-/// The record with a secret of this digest, with all its secrets, by one query.
+/// The record with a secret of this digest, with all its secrets.
 pub(crate) fn find(
     database: &Connection,
     sql: &Sql,
     digest: &KeyDigest,
 ) -> Result<Option<Arc<KeyRecord>>, Fault> {
-    let found = one(database, sql, &sql.find, [digest.as_bytes()])?;
+    let mut statement = database.prepare_cached(&sql.find)?;
+    let mut rows = statement.query([digest.as_bytes()])?;
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    let number = row::key_number(row, sql)?;
+    if row::has_one_secret(row, sql)? {
+        let record = row::key(row, sql)?;
+        let version = row::secret(row, sql, record.id())?;
+        return Ok(Some(Arc::new(record.with_secret_versions(version))));
+    }
+    // Most keys have one secret, and need no second query. The first one is still under way here,
+    // so that both see the file at the same moment.
+    let found = one(database, sql, &sql.whole, [number])?;
     Ok(found.map(|(_, record)| Arc::new(record)))
 }
 

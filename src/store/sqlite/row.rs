@@ -24,31 +24,81 @@ pub(crate) fn records(
 ) -> Result<(), Fault> {
     let mut open: Option<(i64, KeyRecord, Vec<SecretVersion>)> = None;
     while let Some(row) = rows.next()? {
-        let mut cells = Cells::new(row, &sql.keys);
-        if cells.is_null(KEY)? {
-            return Err(cells.wrong("the key of a secret", "none"));
-        }
-        let number = cells.integer(KEY)?;
+        let number = key_number(row, sql)?;
         if open.as_ref().is_none_or(|open| open.0 != number) {
             if let Some((number, record, versions)) = open.take() {
                 take(number, record.with_secret_versions(versions));
             }
-            open = Some((number, key(&mut cells)?, Vec::with_capacity(1)));
+            open = Some((number, key(row, sql)?, Vec::with_capacity(1)));
         }
-        let Some((_, record, versions)) = &mut open else {
-            continue;
-        };
-        cells.table = &sql.secrets;
-        cells.id = Some(record.id());
-        // A key without any secret has one row, and nulls in it.
-        if !cells.is_null(SECRET_NUMBER)? {
-            versions.push(secret(&cells)?);
+        if let Some((_, record, versions)) = &mut open {
+            versions.extend(secret(row, sql, record.id())?);
         }
     }
     if let Some((number, record, versions)) = open {
         take(number, record.with_secret_versions(versions));
     }
     Ok(())
+}
+
+/// The row number of a key.
+pub(crate) fn key_number(row: &Row<'_>, sql: &Sql) -> Result<i64, Fault> {
+    let cells = Cells::new(row, &sql.secrets);
+    if cells.is_null(KEY)? {
+        return Err(cells.wrong("the key of a secret", "none"));
+    }
+    cells.integer(KEY)
+}
+
+/// Whether a key has exactly one secret.
+pub(crate) fn has_one_secret(row: &Row<'_>, sql: &Sql) -> Result<bool, Fault> {
+    Ok(Cells::new(row, &sql.keys).integer(SECRET_COUNT)? == 1)
+}
+
+/// A key, without its secrets.
+pub(crate) fn key(row: &Row<'_>, sql: &Sql) -> Result<KeyRecord, Fault> {
+    let mut cells = Cells::new(row, &sql.keys);
+    let id = KeyId::from_bytes(cells.octets(ID)?);
+    cells.id = Some(id);
+    let revocation = match cells.optional_time(REVOKED_AT)? {
+        Some(at) => Some(Revocation::new(at, cells.text(REVOKED_REASON)?)),
+        None => None,
+    };
+    let disabled = match cells.integer(DISABLED)? {
+        0 => false,
+        1 => true,
+        other => return Err(cells.wrong("0 or 1 in disabled", other)),
+    };
+    let (owner, name) = (cells.text(OWNER)?, cells.text(NAME)?);
+    let scopes = cells.text(SCOPES)?.split(' ');
+    Ok(KeyRecord::new(id, owner, name, cells.time(CREATED_AT)?)
+        .with_scopes(ScopeSet::from_stored_lossy(scopes))
+        .with_expires_at(cells.optional_time(EXPIRES_AT)?)
+        .with_disabled(disabled)
+        .with_revocation(revocation))
+}
+
+/// A secret of the key of that id; `None` in the only row of a key that has none.
+pub(crate) fn secret(row: &Row<'_>, sql: &Sql, id: KeyId) -> Result<Option<SecretVersion>, Fault> {
+    let mut cells = Cells::new(row, &sql.secrets);
+    cells.id = Some(id);
+    if cells.is_null(SECRET_NUMBER)? {
+        return Ok(None);
+    }
+    let number = cells.integer(SECRET_NUMBER)?;
+    let number = u32::try_from(number)
+        .map_err(|_| cells.wrong("the number of a secret, from 0 to 4,294,967,295", number))?;
+    let digest = KeyDigest::from_bytes(cells.octets(DIGEST)?);
+    let prefix = cells.text(PREFIX)?.parse().map_err(|_| {
+        cells.wrong(
+            "a prefix of 8 lower-case hexadecimal digits",
+            "another text",
+        )
+    })?;
+    let version = SecretVersion::new(number, digest, prefix, cells.time(SECRET_CREATED_AT)?)
+        .with_retires_at(cells.optional_time(RETIRES_AT)?)
+        .with_last_used_at(cells.optional_time(LAST_USED_AT)?);
+    Ok(Some(version))
 }
 
 /// A time as the tables keep it: microseconds since 1970.
@@ -73,48 +123,7 @@ const PREFIX: usize = 12;
 const SECRET_CREATED_AT: usize = 13;
 const RETIRES_AT: usize = 14;
 const LAST_USED_AT: usize = 15;
-
-fn key(cells: &mut Cells<'_>) -> Result<KeyRecord, Fault> {
-    let id = KeyId::from_bytes(cells.octets(ID)?);
-    cells.id = Some(id);
-    let revocation = match cells.optional_time(REVOKED_AT)? {
-        Some(at) => Some(Revocation::new(at, cells.text(REVOKED_REASON)?)),
-        None => None,
-    };
-    let disabled = match cells.integer(DISABLED)? {
-        0 => false,
-        1 => true,
-        other => return Err(cells.wrong("0 or 1 in disabled", other)),
-    };
-    let scopes = cells.text(SCOPES)?.split(' ');
-    Ok(KeyRecord::new(
-        id,
-        cells.text(OWNER)?,
-        cells.text(NAME)?,
-        cells.time(CREATED_AT)?,
-    )
-    .with_scopes(ScopeSet::from_stored_lossy(scopes))
-    .with_expires_at(cells.optional_time(EXPIRES_AT)?)
-    .with_disabled(disabled)
-    .with_revocation(revocation))
-}
-
-fn secret(cells: &Cells<'_>) -> Result<SecretVersion, Fault> {
-    let number = cells.integer(SECRET_NUMBER)?;
-    let number = u32::try_from(number)
-        .map_err(|_| cells.wrong("the number of a secret, from 0 to 4,294,967,295", number))?;
-    let digest = KeyDigest::from_bytes(cells.octets(DIGEST)?);
-    let prefix = cells.text(PREFIX)?.parse().map_err(|_| {
-        cells.wrong(
-            "a prefix of 8 lower-case hexadecimal digits",
-            "another text",
-        )
-    })?;
-    let version = SecretVersion::new(number, digest, prefix, cells.time(SECRET_CREATED_AT)?);
-    Ok(version
-        .with_retires_at(cells.optional_time(RETIRES_AT)?)
-        .with_last_used_at(cells.optional_time(LAST_USED_AT)?))
-}
+const SECRET_COUNT: usize = 16;
 
 /// The cells of a row, and what an error in them is called.
 struct Cells<'a> {

@@ -103,7 +103,8 @@ const STEPS: &[&str] = &["
         expires_at INTEGER,
         disabled INTEGER NOT NULL DEFAULT 0,
         revoked_at INTEGER,
-        revoked_reason TEXT NOT NULL DEFAULT ''
+        revoked_reason TEXT NOT NULL DEFAULT '',
+        secret_count INTEGER NOT NULL
     ) STRICT;
 
     CREATE INDEX {prefix}keys_by_owner ON {prefix}keys (owner, id);

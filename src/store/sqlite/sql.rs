@@ -7,6 +7,7 @@ pub(crate) struct Sql {
     pub(crate) keys: String,
     pub(crate) secrets: String,
     pub(crate) find: String,
+    pub(crate) whole: String,
     pub(crate) get: String,
     pub(crate) list: String,
     pub(crate) insert_key: String,
@@ -25,11 +26,14 @@ impl Sql {
         let keys = format!("{prefix}keys");
         let secrets = format!("{prefix}secrets");
         Self {
-            // The joins are outer ones, so that a secret without its key is seen as an error.
+            // An outer join, so that a secret without its key is seen as an error.
             find: format!(
-                "SELECT {COLUMNS} FROM {secrets} AS found \
-                 LEFT JOIN {keys} AS k ON k.key = found.key \
-                 LEFT JOIN {secrets} AS s ON s.key = k.key WHERE found.digest = ?1"
+                "SELECT {COLUMNS} FROM {secrets} AS s \
+                 LEFT JOIN {keys} AS k ON k.key = s.key WHERE s.digest = ?1"
+            ),
+            whole: format!(
+                "SELECT {COLUMNS} FROM {keys} AS k \
+                 LEFT JOIN {secrets} AS s ON s.key = k.key WHERE k.key = ?1"
             ),
             get: format!(
                 "SELECT {COLUMNS} FROM {keys} AS k \
@@ -42,7 +46,8 @@ impl Sql {
             ),
             insert_key: format!(
                 "INSERT INTO {keys} (id, owner, name, scopes, created_at, expires_at, disabled, \
-                 revoked_at, revoked_reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+                 revoked_at, revoked_reason, secret_count) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
                  ON CONFLICT DO NOTHING"
             ),
             insert_secret: format!(
@@ -51,7 +56,7 @@ impl Sql {
             ),
             update_key: format!(
                 "UPDATE {keys} SET name = ?2, scopes = ?3, expires_at = ?4, disabled = ?5, \
-                 revoked_at = ?6, revoked_reason = ?7 WHERE key = ?1"
+                 revoked_at = ?6, revoked_reason = ?7, secret_count = ?8 WHERE key = ?1"
             ),
             retire_secret: format!("UPDATE {secrets} SET retires_at = ?2 WHERE digest = ?1"),
             delete_secret: format!("DELETE FROM {secrets} WHERE digest = ?1"),
@@ -72,4 +77,4 @@ impl Sql {
 /// What [`row`](super::row) reads, in this order: the key, then one of its secret versions.
 const COLUMNS: &str = "k.key, k.id, k.owner, k.name, k.scopes, k.created_at, k.expires_at, \
                        k.disabled, k.revoked_at, k.revoked_reason, s.number, s.digest, s.prefix, \
-                       s.created_at, s.retires_at, s.last_used_at";
+                       s.created_at, s.retires_at, s.last_used_at, k.secret_count";

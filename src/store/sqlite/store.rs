@@ -72,7 +72,7 @@ use crate::store::usage::KeyUse;
 #[derive(Clone)]
 pub struct SqliteStore(Arc<Shared>);
 
-/// The threads come first, so that they end before their connections' readers do.
+/// Dropped in this order: the threads end with all that was called for, then the connections close.
 struct Shared {
     writer: Worker,
     readers: Worker,
@@ -344,7 +344,7 @@ fn open_all(place: &Arc<Place>) -> Result<Links, StoreError> {
         let open = |_| Link::for_reading(place, wait);
         (0..count).map(open).collect()
     };
-    let count = options.readers.get();
+    let count = options.readers;
     let (inline, on_threads) = if options.inline {
         (count, 1)
     } else {

@@ -27,7 +27,7 @@ pub(crate) type Job = Box<dyn FnOnce(&mut Link) + Send>;
 impl Worker {
     /// A worker of which no thread runs yet, and where its threads find their jobs.
     pub(crate) fn new(place: Arc<Place>) -> (Self, Receiver<Job>) {
-        let (sender, jobs) = sync_channel(place.options.queue.get());
+        let (sender, jobs) = sync_channel(place.options.queue);
         let worker = Self {
             jobs: Some(sender),
             threads: Vec::new(),

@@ -29,6 +29,7 @@ pub(crate) fn insert(database: &Connection, sql: &Sql, record: &KeyRecord) -> Re
         record.is_disabled(),
         record.revocation().map(Revocation::at).map(stored),
         record.revocation().map_or("", Revocation::reason),
+        secret_count(record),
     ])?;
     if inserted == 0 {
         return Err(already_exists("id"));
@@ -86,6 +87,7 @@ pub(crate) fn apply(
         after.is_disabled(),
         after.revocation().map(Revocation::at).map(stored),
         after.revocation().map_or("", Revocation::reason),
+        secret_count(&after),
     ])?;
     for version in before.secret_versions() {
         let digest = version.digest();
@@ -145,6 +147,11 @@ fn insert_secret(
         return Err(already_exists("digest"));
     }
     Ok(())
+}
+
+/// By this a look-up knows whether it has read all of a key.
+fn secret_count(record: &KeyRecord) -> i64 {
+    i64::try_from(record.secret_versions().len()).unwrap_or(i64::MAX)
 }
 
 fn already_exists(what: &str) -> Fault {

@@ -1,0 +1,196 @@
+//! Every wait has a deadline, every queue a bound, and nobody needs to wait for a change.
+
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use futures::poll;
+use rusqlite::Connection;
+use tower_api_key::record::{KeyChange, Revocation};
+use tower_api_key::store::{SqliteOptions, SqliteStore, StoreErrorKind};
+use tower_api_key::{KeyRegistry, KeyStore};
+
+use super::kit::{Directory, PATIENCE, assert_fails, at, digest, eventually, find, id, record};
+
+/// Takes the write lock of the file until it is dropped.
+fn lock(directory: &Directory) -> Connection {
+    let connection = directory.other();
+    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+    connection
+}
+
+fn patient() -> SqliteOptions {
+    SqliteOptions::new().with_busy_timeout(PATIENCE).unwrap()
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_at_once_and_what_was_queued_is_done() {
+    let directory = Directory::new();
+    let options = patient().with_queue(2).unwrap();
+    let store = directory.store_with(options).await;
+    let locked = lock(&directory);
+    // One is under way at most, and two wait.
+    let mut waiting = Vec::new();
+    let refused = loop {
+        let number = u32::try_from(waiting.len()).unwrap();
+        let mut insert = store.insert(record(number));
+        match poll!(&mut insert) {
+            std::task::Poll::Pending => waiting.push(insert),
+            std::task::Poll::Ready(answer) => break answer,
+        }
+    };
+    let message = format!(
+        "expected fewer than 2 waiting calls of the database {}",
+        directory.name()
+    );
+    assert_fails(refused, StoreErrorKind::Overloaded, &message);
+    assert!((2..=3).contains(&waiting.len()));
+    let many = store.insert_many(vec![record(9)]).await;
+    assert_eq!(
+        many[0].as_ref().unwrap_err().kind(),
+        StoreErrorKind::Overloaded
+    );
+    // Look-ups and lists have a queue and connections of their own.
+    assert_eq!(find(&store, 0).await, None);
+    assert_eq!(store.get(&id(0)).await.unwrap(), None);
+    drop(locked);
+    for (number, insert) in (0..).zip(waiting) {
+        insert.await.unwrap();
+        assert_eq!(*find(&store, number).await.unwrap(), record(number));
+    }
+}
+
+#[tokio::test]
+async fn a_call_ends_at_its_deadline_and_the_change_goes_on() {
+    let directory = Directory::new();
+    let options = patient().with_deadline(Duration::from_millis(50)).unwrap();
+    directory.store().await;
+    let url = directory.url();
+    let store = SqliteStore::connect_with(&url, options).await.unwrap();
+    let locked = lock(&directory);
+    let message = format!(
+        "expected an answer within 50ms, found none, of the database {}",
+        directory.name()
+    );
+    let began = Instant::now();
+    assert_fails(
+        store.insert(record(1)).await,
+        StoreErrorKind::TimedOut,
+        &message,
+    );
+    assert!(began.elapsed() >= Duration::from_millis(50));
+    drop(locked);
+    eventually("the change was made", || {
+        store.find_now(&digest(1)).unwrap().unwrap().is_some()
+    });
+}
+
+#[tokio::test]
+async fn a_lock_that_is_not_given_up_fails_the_change_and_nothing_else() {
+    let directory = Directory::new();
+    let options = SqliteOptions::new()
+        .with_busy_timeout(Duration::from_millis(30))
+        .unwrap();
+    let store = directory.store_with(options).await;
+    store.insert(record(1)).await.unwrap();
+    let locked = lock(&directory);
+    let message = format!(
+        "expected the lock of the database {}, found it held by another",
+        directory.name()
+    );
+    let changed = store.apply(&id(1), &KeyChange::Disable).await;
+    assert_fails(changed, StoreErrorKind::TimedOut, &message);
+    assert_eq!(*find(&store, 1).await.unwrap(), record(1));
+    drop(locked);
+    store.apply(&id(1), &KeyChange::Disable).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_change_is_made_whole_even_if_nobody_waits_for_it() {
+    let directory = Directory::new();
+    let store = directory.store_with(patient()).await;
+    store.insert(record(1)).await.unwrap();
+    let locked = lock(&directory);
+    {
+        let revoke = KeyChange::Revoke(Revocation::new(at(1), "lost"));
+        let id = id(1);
+        let mut dropped = pin!(store.apply(&id, &revoke));
+        assert!(poll!(&mut dropped).is_pending());
+        let mut dropped = pin!(store.insert(record(2)));
+        assert!(poll!(&mut dropped).is_pending());
+    }
+    // A call that was never polled changes nothing.
+    drop(store.insert(record(3)));
+    drop(locked);
+    store.insert(record(4)).await.unwrap();
+    assert!(find(&store, 1).await.unwrap().revocation().is_some());
+    assert_eq!(*find(&store, 2).await.unwrap(), record(2));
+    assert_eq!(find(&store, 3).await, None);
+}
+
+#[tokio::test]
+async fn the_last_clone_finishes_what_was_called_for_and_closes_the_file() {
+    let directory = Directory::new();
+    let store = directory.store_with(patient()).await;
+    let clone = store.clone();
+    let locked = lock(&directory);
+    {
+        let mut dropped = pin!(clone.insert(record(1)));
+        assert!(poll!(&mut dropped).is_pending());
+    }
+    drop(store);
+    drop(locked);
+    drop(clone);
+    // SQLite removes its log when the last connection is closed.
+    assert!(!directory.path().join("keys.db-wal").exists());
+    assert_eq!(*find(&directory.store().await, 1).await.unwrap(), record(1));
+}
+
+#[test]
+fn nonsense_is_refused_when_it_is_said() {
+    let options = SqliteOptions::new;
+    for prefix in [
+        "",
+        "1a",
+        "_a",
+        "Keys",
+        "a-b",
+        "a;b",
+        "é",
+        "sqlite_a",
+        &"a".repeat(33),
+    ] {
+        let message = format!(
+            "expected a table prefix of 1 to 32 lower-case letters, digits and underscores, the \
+             first a letter and not sqlite_, found {prefix:?}"
+        );
+        let refused = options().with_table_prefix(prefix);
+        assert_fails(refused, StoreErrorKind::Misconfigured, &message);
+    }
+    options().with_table_prefix(&"a".repeat(32)).unwrap();
+    let (none, hour) = (Duration::ZERO, Duration::from_secs(3_601));
+    for (refused, what) in [
+        (
+            options().with_deadline(none),
+            "a deadline between a millisecond and an hour, found 0ns",
+        ),
+        (
+            options().with_busy_timeout(hour),
+            "a busy time-out between a millisecond and an hour, found 3601s",
+        ),
+        (
+            options().with_poll_interval(none),
+            "a poll interval between a millisecond and an hour, found 0ns",
+        ),
+        (
+            options().with_readers(0),
+            "a number of readers from 1 to 256, found 0",
+        ),
+        (
+            options().with_queue(100_000),
+            "a queue from 1 to 65536, found 100000",
+        ),
+    ] {
+        let message = format!("expected {what}");
+        assert_fails(refused, StoreErrorKind::Misconfigured, &message);
+    }
+}

@@ -1,0 +1,213 @@
+//! A directory, keys, and other processes.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
+
+use jiff::Timestamp;
+use tower_api_key::key::KeyDigest;
+use tower_api_key::record::{KeyChange, KeyId, KeyRecord, SecretVersion};
+use tower_api_key::store::{
+    ChangeFeed, FeedEvent, FeedListener, SqliteOptions, SqliteStore, StoreError, StoreErrorKind,
+};
+use tower_api_key::{KeyStore, Scope};
+
+/// How long anything may take before the test fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A directory of its own, removed at the end, and a database in it.
+pub(crate) struct Directory(PathBuf);
+
+impl Directory {
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("sqlite-{}-{next}", std::process::id());
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn file(&self) -> PathBuf {
+        self.0.join("keys.db")
+    }
+
+    /// The database, as a text.
+    pub(crate) fn name(&self) -> String {
+        self.file().to_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("sqlite://{}", self.name())
+    }
+
+    /// A store on the database, with its tables.
+    pub(crate) async fn store(&self) -> SqliteStore {
+        self.store_with(SqliteOptions::new()).await
+    }
+
+    pub(crate) async fn store_with(&self, options: SqliteOptions) -> SqliteStore {
+        let store = SqliteStore::connect_with(&self.url(), options)
+            .await
+            .unwrap();
+        store.migrate().await.unwrap();
+        store
+    }
+
+    /// A connection of somebody else.
+    pub(crate) fn other(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.file()).unwrap()
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+pub(crate) fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_767_225_600 + second).unwrap()
+}
+
+pub(crate) fn id(number: u32) -> KeyId {
+    let mut octets = [0; 16];
+    octets[..4].copy_from_slice(&number.to_be_bytes());
+    KeyId::from_bytes(octets)
+}
+
+pub(crate) fn digest(number: u32) -> KeyDigest {
+    let mut octets = [7; 32];
+    octets[..4].copy_from_slice(&number.to_be_bytes());
+    KeyDigest::from_bytes(octets)
+}
+
+pub(crate) fn version(number: u32, of: u32) -> SecretVersion {
+    SecretVersion::new(number, digest(of), "0123abcd".parse().unwrap(), at(0))
+}
+
+/// A key with that id, and the digest of that number.
+pub(crate) fn record(number: u32) -> KeyRecord {
+    KeyRecord::new(id(number), "acct_42", "CI", at(0))
+        .with_scopes([Scope::READ, Scope::from_static("reports")])
+        .with_secret_versions([version(1, number)])
+}
+
+pub(crate) fn rotation(to: u32) -> KeyChange {
+    KeyChange::Rotate {
+        digest: digest(to),
+        prefix: "89abcdef".parse().unwrap(),
+        at: at(10),
+        others_retire_at: at(3_600),
+    }
+}
+
+/// What a look-up answers, which is the same with and without waiting.
+pub(crate) async fn find(store: &SqliteStore, number: u32) -> Option<Arc<KeyRecord>> {
+    let found = store.find(&digest(number)).await.unwrap();
+    assert_eq!(store.find_now(&digest(number)).unwrap().unwrap(), found);
+    found
+}
+
+#[track_caller]
+pub(crate) fn assert_fails<T: std::fmt::Debug>(
+    result: Result<T, StoreError>,
+    kind: StoreErrorKind,
+    message: &str,
+) {
+    let error = result.unwrap_err();
+    assert_eq!((error.kind(), error.to_string().as_str()), (kind, message));
+}
+
+/// Waits until it holds.
+#[track_caller]
+pub(crate) fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Notes what a feed tells.
+#[derive(Default)]
+pub(crate) struct Ear(Mutex<Vec<FeedEvent>>);
+
+impl Ear {
+    pub(crate) fn on(store: &SqliteStore) -> Arc<Self> {
+        let ear = Arc::new(Self::default());
+        let listener: Weak<dyn FeedListener> = Arc::<Self>::downgrade(&ear);
+        store.watch(listener);
+        ear
+    }
+
+    /// What was told since the last time, without the proofs.
+    pub(crate) fn take(&self) -> Vec<FeedEvent> {
+        let mut told = std::mem::take(&mut *self.0.lock().unwrap());
+        told.retain(|event| !matches!(event, FeedEvent::CaughtUp { .. }));
+        told
+    }
+
+    pub(crate) fn has(&self, event: FeedEvent) -> bool {
+        self.0.lock().unwrap().contains(&event)
+    }
+
+    /// Waits for a proof that was asked for after this moment.
+    #[track_caller]
+    pub(crate) fn wait_for_proof(&self) {
+        let now = Instant::now();
+        eventually("the feed has caught up", || {
+            let told = self.0.lock().unwrap();
+            told.iter()
+                .any(|event| matches!(event, FeedEvent::CaughtUp { as_of } if *as_of > now))
+        });
+    }
+}
+
+impl FeedListener for Ear {
+    fn on_event(&self, event: FeedEvent) {
+        self.0.lock().unwrap().push(event);
+    }
+}
+
+/// This program once more, to run one test as a child of another.
+pub(crate) fn child(test: &str, database: &Path) -> Command {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command
+        .args(["--exact", test, "--nocapture"])
+        .env(DATABASE, database)
+        .stdout(std::process::Stdio::null());
+    command
+}
+
+/// The database that a child is to work on; `None` in the first process, where it has no work.
+pub(crate) fn database_of_child() -> Option<PathBuf> {
+    env::var_os(DATABASE).map(PathBuf::from)
+}
+
+const DATABASE: &str = "TOWER_API_KEY_TEST_DATABASE";
+
+/// A child that doesn't outlive the test.
+pub(crate) struct Guard(pub(crate) Child);
+
+impl Guard {
+    #[track_caller]
+    pub(crate) fn assert_success(mut self) {
+        let status = self.0.wait().unwrap();
+        assert!(status.success(), "a child failed: {status}");
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

@@ -1,0 +1,135 @@
+//! Changes at the same time, by one store and by two.
+
+use futures::future::join_all;
+use tower_api_key::record::{KeyChange, KeyUpdate, Revocation, SecretVersion};
+use tower_api_key::store::{KeyUse, StoreErrorKind};
+use tower_api_key::{KeyRegistry, KeyStore, Scope};
+
+use super::kit::{Directory, at, digest, find, id, record, rotation, version};
+
+#[tokio::test]
+async fn one_store_sees_at_once_what_another_changed() {
+    let directory = Directory::new();
+    let (one, two) = (directory.store().await, directory.store().await);
+    one.insert(record(1)).await.unwrap();
+    assert_eq!(*find(&two, 1).await.unwrap(), record(1));
+    two.apply(&id(1), &rotation(2)).await.unwrap();
+    assert_eq!(find(&one, 2).await, find(&two, 1).await);
+    for round in 0..50 {
+        let change = if round % 2 == 0 {
+            KeyChange::Disable
+        } else {
+            KeyChange::Enable
+        };
+        let (writer, reader) = if round % 3 == 0 {
+            (&one, &two)
+        } else {
+            (&two, &one)
+        };
+        let changed = writer.apply(&id(1), &change).await.unwrap();
+        assert_eq!(find(reader, 1).await.unwrap(), changed);
+    }
+    two.apply(&id(1), &KeyChange::Delete).await.unwrap();
+    assert_eq!(find(&one, 1).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn changes_at_once_all_take_effect() {
+    let directory = Directory::new();
+    let stores = [directory.store().await, directory.store().await];
+    for round in 0..10 {
+        let number = 100 * (round + 1);
+        stores[0].insert(record(number)).await.unwrap();
+        let update = |update| KeyChange::Update(update);
+        let changes = [
+            update(KeyUpdate::new().with_name("Reporting")),
+            update(KeyUpdate::new().with_scopes(Scope::WRITE)),
+            update(KeyUpdate::new().with_expires_at(Some(at(100)))),
+            KeyChange::Disable,
+            rotation(number + 1),
+            rotation(number + 2),
+            rotation(number + 3),
+        ];
+        let tasks = changes.into_iter().enumerate().map(|(task, change)| {
+            let store = stores[task % 2].clone();
+            tokio::spawn(async move {
+                store.apply(&id(number), &change).await.unwrap();
+                let used = KeyUse::new(id(number), 1, at(1_000 + i64::try_from(task).unwrap()));
+                store.record_usage(&[used]).await.unwrap();
+            })
+        });
+        for task in join_all(tasks).await {
+            task.unwrap();
+        }
+        let after = find(&stores[1], number).await.unwrap();
+        assert_eq!(after.name(), "Reporting");
+        assert_eq!(after.scopes(), &Scope::WRITE.into());
+        assert_eq!(after.expires_at(), Some(at(100)));
+        assert!(after.is_disabled());
+        assert_eq!(after.last_used_at(), Some(at(1_006)));
+        let numbers = after.secret_versions().iter().map(SecretVersion::number);
+        assert!(numbers.eq([4, 3, 2, 1]));
+        for added in 1..=3 {
+            assert_eq!(find(&stores[0], number + added).await, Some(after.clone()));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_of_many_inserts_of_a_digest_wins() {
+    let directory = Directory::new();
+    let stores = [directory.store().await, directory.store().await];
+    for round in 0..10 {
+        let tasks = (0..8).map(|task| {
+            let store = stores[task as usize % 2].clone();
+            let new =
+                record(1 + 10 * round + task).with_secret_versions([version(1, 1_000 + round)]);
+            tokio::spawn(async move { store.insert(new).await })
+        });
+        let (won, lost): (Vec<_>, Vec<_>) = join_all(tasks)
+            .await
+            .into_iter()
+            .map(Result::unwrap)
+            .partition(Result::is_ok);
+        assert_eq!((won.len(), lost.len()), (1, 7));
+        let exists = |lost: &Result<_, tower_api_key::store::StoreError>| {
+            lost.as_ref().unwrap_err().kind() == StoreErrorKind::AlreadyExists
+        };
+        assert!(lost.iter().all(exists));
+        let found = stores[0].find(&digest(1_000 + round)).await.unwrap();
+        assert_eq!(found, won.into_iter().next().unwrap().ok());
+    }
+}
+
+/// Whichever comes first, the key ends up revoked, and never works again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_revocation_is_never_undone_by_what_runs_beside_it() {
+    let directory = Directory::new();
+    let stores = [directory.store().await, directory.store().await];
+    for number in 1..=20 {
+        stores[0].insert(record(number)).await.unwrap();
+        let (one, two) = (stores[0].clone(), stores[1].clone());
+        let revoke = tokio::spawn(async move {
+            let revocation = Revocation::new(at(1), "lost");
+            one.apply(&id(number), &KeyChange::Revoke(revocation)).await
+        });
+        let others = tokio::spawn(async move {
+            for change in [
+                KeyChange::Enable,
+                rotation(1_000 + number),
+                KeyChange::Disable,
+            ] {
+                let _ = two.apply(&id(number), &change).await;
+                let used = KeyUse::new(id(number), 1, at(9));
+                two.record_usage(&[used]).await.unwrap();
+            }
+        });
+        revoke.await.unwrap().unwrap();
+        let seen = find(&stores[1], number).await.unwrap();
+        assert_eq!(seen.revocation().unwrap().reason(), "lost");
+        others.await.unwrap();
+        let seen = find(&stores[0], number).await.unwrap();
+        assert_eq!(seen.revocation().unwrap().reason(), "lost");
+        assert_eq!(seen.last_used_at(), Some(at(9)));
+    }
+}
