@@ -19,3 +19,5 @@ mod life;
 mod races;
 #[path = "support/redis_server.rs"]
 mod redis_server;
+#[path = "redis/tls.rs"]
+mod tls;

@@ -32,6 +32,7 @@ async fn what_is_no_record_is_corrupt() {
         "[1,2]".to_owned(),
         good[..good.len() - 1].to_owned(),
         good.replace("\"format\":1", "\"format\":2"),
+        good.replace("\"format\":1", "\"format\":1,\"networks\":[]"),
         good.replace("d1d1", "zzzz"),
         good.replace("\"read\"", "\"read write\""),
         good.replace("0123abcd", "0123ABCD"),

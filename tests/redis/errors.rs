@@ -301,3 +301,21 @@ async fn another_version_of_the_store_is_refused() {
     }
     assert_eq!(server.command(&["DBSIZE"]), ":1\r\n");
 }
+
+/// While the servers of a product are replaced by ones of a later version, keys go on working as
+/// long as their records can be read.
+#[tokio::test]
+async fn a_key_is_found_in_a_later_version_but_not_changed() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let store = store(&server).await;
+    store.insert(record(1)).await.unwrap();
+    server.command(&["SET", "{tower_api_key}:version", "2"]);
+    assert_eq!(*find(&store, 1).await.unwrap(), record(1));
+    let kind = StoreErrorKind::Misconfigured;
+    let unknown = store.find(&digest(2)).await;
+    assert_eq!(unknown.unwrap_err().kind(), kind);
+    let changed = store.apply(&id(1), &KeyChange::Disable).await;
+    assert_eq!(changed.unwrap_err().kind(), kind);
+}

@@ -207,7 +207,7 @@ fn is_whole(answer: &[u8]) -> bool {
 
 /// A free port below those that the system gives to clients: a client that tries to reach a server
 /// that is down must not get the same port, and find itself.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = u16::try_from(process::id().wrapping_mul(97) % 10_000).unwrap();
     for _ in 0..10_000 {

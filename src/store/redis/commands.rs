@@ -42,7 +42,6 @@ impl Commands {
         command
             .arg(&self.names.version)
             .arg(self.names.digest(digest))
-            .arg(VERSION)
             .arg(&self.names.keys);
         command
     }

@@ -72,7 +72,7 @@ impl KeyRegistry for RedisStore {
         let reader = shared.reader();
         let items = reader.items(reply)?;
         let keys = items.chunks_exact(2).map(|pair| {
-            let row = reader.row(reader.id(&pair[0])?, &pair[1])?;
+            let row = reader.row(reader.id(&pair[0])?, reader.fields(pair.get(1))?)?;
             row.map(|row| row.record)
                 .ok_or_else(|| reader.corrupt("none where a list leads to one"))
         });
@@ -137,7 +137,8 @@ impl Shared {
         let script = &self.commands.scripts.get;
         let reply = self.link.run(script, &command, Repeat::Once).await?;
         let items = self.reader().items(reply)?;
-        self.reader().row(*id, items.first().unwrap_or(&Value::Nil))
+        let reader = self.reader();
+        reader.row(*id, reader.fields(items.first())?)
     }
 
     async fn insert_chunk(
@@ -178,8 +179,8 @@ impl Shared {
         let reader = self.reader();
         let items = reader.items(reply)?;
         let row = match items.get(1) {
-            Some(fields) => reader.row(id, fields)?,
             None => None,
+            fields => reader.row(id, reader.fields(fields)?)?,
         };
         match (word(&items), row) {
             (b"done", row) => Ok(Changed::Done(row)),

@@ -11,6 +11,9 @@ use crate::record::key::KeyRecord;
 use crate::store::error::{StoreError, StoreErrorKind};
 
 /// The version of what this crate keeps in Redis.
+///
+/// A look-up that finds a key does not ask for it, so the format of records says by itself whether
+/// this crate may read them.
 pub(super) const VERSION: &str = "1";
 
 /// Reads what the scripts return, and says where it came from.
@@ -25,19 +28,20 @@ impl Reader<'_> {
         let Value::Array(mut items) = reply else {
             return Err(self.corrupt("another answer"));
         };
-        let version = match items.first() {
-            Some(Value::BulkString(version)) => Some(version.as_slice()),
-            _ => None,
-        };
-        self.check_version(version)?;
-        items.remove(0);
+        if items.is_empty() {
+            return Err(self.corrupt("another answer"));
+        }
+        self.check_version(&items.remove(0))?;
         Ok(items)
     }
 
-    fn check_version(&self, found: Option<&[u8]>) -> Result<(), StoreError> {
-        if found == Some(VERSION.as_bytes()) {
-            return Ok(());
-        }
+    /// Refuses every version but this crate's.
+    pub(super) fn check_version(&self, found: &Value) -> Result<(), StoreError> {
+        let found = match found {
+            Value::BulkString(version) if version == VERSION.as_bytes() => return Ok(()),
+            Value::BulkString(version) => Some(version.as_slice()),
+            _ => None,
+        };
         let number = found.map(|found| std::str::from_utf8(found).ok()?.parse::<u32>().ok());
         let found = match number {
             None => "none: call migrate(), or restore the keys if they were lost".to_owned(),
@@ -52,10 +56,7 @@ impl Reader<'_> {
     }
 
     /// The record of a key from its name and fields; `None` if there are no fields.
-    pub(super) fn row(&self, id: KeyId, fields: &Value) -> Result<Option<Row>, StoreError> {
-        let Value::Array(fields) = fields else {
-            return Err(self.corrupt("another answer"));
-        };
+    pub(super) fn row(&self, id: KeyId, fields: &[Value]) -> Result<Option<Row>, StoreError> {
         if fields.is_empty() {
             return Ok(None);
         }
@@ -74,6 +75,14 @@ impl Reader<'_> {
                 text: text.to_vec(),
             })),
             _ => Err(self.corrupt(&format!("something else as key {id}"))),
+        }
+    }
+
+    /// The fields that a script returned within its answer.
+    pub(super) fn fields<'v>(&self, value: Option<&'v Value>) -> Result<&'v [Value], StoreError> {
+        match value {
+            Some(Value::Array(fields)) => Ok(fields),
+            _ => Err(self.corrupt("another answer")),
         }
     }
 

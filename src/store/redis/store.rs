@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
 
-use ::redis::Client;
+use ::redis::{Client, Value};
 use async_trait::async_trait;
 use tokio::runtime::Handle;
 
@@ -183,12 +183,13 @@ impl KeyStore for RedisStore {
         let script = &commands.scripts.find;
         let reply = link.run(script, &command, Repeat::Once).await?;
         let reader = self.0.reader();
-        let items = reader.items(reply)?;
-        let [id, fields] = items.as_slice() else {
-            return Ok(None);
+        let Value::Array(mut fields) = reply else {
+            // A store that lost its data, or was never made, must not call any key unknown.
+            return reader.check_version(&reply).map(|()| None);
         };
-        // A digest whose record is lost is no unknown key: it must not be told that it is one.
-        match reader.row(reader.id(id)?, fields)? {
+        let id = reader.id(&fields.pop().unwrap_or(Value::Nil))?;
+        // A digest whose record is lost is no unknown key either.
+        match reader.row(id, &fields)? {
             Some(row) if row.record.secret_version(digest).is_some() => Ok(Some(row.record)),
             Some(_) => Err(reader.corrupt("one without the digest that leads to it")),
             None => Err(reader.corrupt("none where a digest leads to one")),

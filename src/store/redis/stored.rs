@@ -16,7 +16,10 @@ use crate::record::secret::SecretVersion;
 use crate::scope::set::ScopeSet;
 
 /// A record without its last uses, which have fields of their own: no change writes them back.
+///
+/// A field that is not known might restrict the key, so it is refused.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct StoredKey<'a> {
     format: u32,
     id: KeyId,
@@ -35,6 +38,7 @@ struct StoredKey<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct StoredRevocation<'a> {
     at: i64,
     #[serde(borrow)]
@@ -42,6 +46,7 @@ struct StoredRevocation<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct StoredSecret<'a> {
     number: u32,
     #[serde(borrow)]

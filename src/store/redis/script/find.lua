@@ -1,7 +1,7 @@
--- The key of a digest.
--- KEYS: version, digest. ARGV: expected version, what names of keys start with.
-local version = redis.call('GET', KEYS[1])
-if version ~= ARGV[1] then return {version} end
+-- The key of a digest: its fields and then its id; if there is none, the version of the store.
+-- KEYS: version, digest. ARGV: what names of keys start with.
 local id = redis.call('GET', KEYS[2])
-if not id then return {version} end
-return {version, id, redis.call('HGETALL', ARGV[2] .. id)}
+if not id then return redis.call('GET', KEYS[1]) end
+local key = redis.call('HGETALL', ARGV[1] .. id)
+key[#key + 1] = id
+return key
