@@ -60,6 +60,23 @@ async fn a_short_pause_is_only_slow() {
 }
 
 #[tokio::test]
+async fn a_quiet_connection_is_asked_for_a_sign_of_life() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let store = store(&server).await;
+    let pings = || {
+        let statistics = server.command(&["INFO", "commandstats"]);
+        let line = statistics.lines().find(|line| line.contains("_ping:"));
+        let count = line.and_then(|line| line.split(['=', ',']).nth(1)?.parse().ok());
+        count.unwrap_or(0_u64)
+    };
+    let before = pings();
+    eventually(async || (pings() >= before + 3).then_some(())).await;
+    assert_eq!(find(&store, 1).await, None);
+}
+
+#[tokio::test]
 async fn a_call_that_changes_nothing_survives_a_cut() {
     let Some(server) = RedisServer::start() else {
         return;

@@ -32,7 +32,7 @@ impl Backoff {
             self.next = Duration::ZERO;
         }
         sleep(jittered(self.next)).await;
-        self.next = (self.next * 2).clamp(self.least, self.most);
+        self.next = self.next.saturating_mul(2).clamp(self.least, self.most);
     }
 
     /// Notes that the attempt succeeded.
@@ -46,5 +46,37 @@ impl Backoff {
 fn jittered(wait: Duration) -> Duration {
     // The standard library's only source of randomness; it protects nothing here.
     let random = RandomState::new().hash_one(wait) % 1_024;
-    wait / 2 + wait / 2 * u32::try_from(random).unwrap_or(0) / 1_024
+    wait / 2 + wait / 2_048 * u32::try_from(random).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_double_up_to_the_longest_with_jitter() {
+        let (least, most) = (Duration::from_secs(1), Duration::from_secs(5));
+        let mut backoff = Backoff::new(least, most);
+        for whole in [0, 1, 2, 4, 5, 5] {
+            let began = Instant::now();
+            backoff.wait().await;
+            let (waited, whole) = (began.elapsed(), Duration::from_secs(whole));
+            assert!(waited >= whole / 2 && waited <= whole + Duration::from_millis(1));
+        }
+        // A connection that broke at once changes nothing; one that held starts anew.
+        backoff.connected();
+        let began = Instant::now();
+        backoff.wait().await;
+        assert!(began.elapsed() >= most / 2);
+        backoff.connected();
+        tokio::time::advance(most).await;
+        let began = Instant::now();
+        backoff.wait().await;
+        assert!(began.elapsed() <= Duration::from_millis(1));
+    }
+
+    #[test]
+    fn no_wait_is_too_long() {
+        assert!(jittered(Duration::MAX) >= Duration::MAX / 2);
+    }
 }

@@ -63,13 +63,16 @@ impl Failure {
     /// be a digest in it, and is no source.
     fn of_answer(error: &RedisError, address: &dyn fmt::Display) -> Option<Self> {
         let code = error.code()?;
-        let detail = error.detail().unwrap_or_default();
+        let detail = without_arguments(error.detail().unwrap_or_default());
         // An error within a script may be an `ERR` whose text says what it is.
         let code = match code {
             "ERR" if detail.contains("user executing the script can't") => "NOPERM",
             "ERR" => KNOWN
                 .iter()
-                .find(|(known, ..)| detail.contains(known))
+                .find(|(known, ..)| {
+                    let mut words = detail.split(|letter: char| !letter.is_ascii_uppercase());
+                    words.any(|word| word == *known)
+                })
                 .map_or("ERR", |(known, ..)| known),
             _ => code,
         };
@@ -84,17 +87,14 @@ impl Failure {
             ),
             None => (
                 StoreErrorKind::Unavailable,
-                format!(
-                    "expected redis at {address} to work, found it answers {code}: {}",
-                    without_arguments(detail)
-                ),
+                format!("expected redis at {address} to work, found it answers {code}: {detail}"),
             ),
         };
         let told_more = code == "NOPERM" && !detail.is_empty();
         Some(Self {
             kind,
             message: if told_more {
-                format!("{message}: {}", without_arguments(detail))
+                format!("{message}: {detail}")
             } else {
                 message
             },
@@ -208,6 +208,49 @@ const KNOWN: &[Known] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[track_caller]
+    fn assert_means(answer: &str, kind: StoreErrorKind, message: &str) {
+        let value = ::redis::parse_redis_value(format!("-{answer}\r\n").as_bytes());
+        let error = value.unwrap().extract_error().unwrap_err();
+        for failure in [
+            Failure::of_call(error.clone(), &"h:1"),
+            Failure::of_connecting(error, &"h:1"),
+        ] {
+            let error = StoreError::from(failure);
+            assert_eq!((error.kind(), &*error.to_string()), (kind, message));
+        }
+    }
+
+    #[test]
+    fn what_a_server_says_of_itself_is_understood() {
+        assert_means(
+            "LOADING Redis is loading the dataset in memory",
+            StoreErrorKind::Unavailable,
+            "expected all keys in redis at h:1, found it still loading them",
+        );
+        assert_means(
+            "MISCONF Redis is configured to save RDB snapshots, but cannot",
+            StoreErrorKind::Unavailable,
+            "expected room for a change in redis at h:1, found that it cannot save to its disk",
+        );
+        // As Redis 6 says it.
+        assert_means(
+            "ERR Error running script (call to f_0a): @user_script:3: WRONGTYPE Operation against",
+            StoreErrorKind::Corrupt,
+            "expected a value of the store in redis at h:1, found one of another type",
+        );
+        assert_means(
+            "MOVED 866 10.0.0.7:6379",
+            StoreErrorKind::Misconfigured,
+            "expected a single server, redis at h:1, found a node of a cluster",
+        );
+        assert_means(
+            "ERR unknown command 'EVALSHA', with args beginning with: 'OOM' 'a'",
+            StoreErrorKind::Unavailable,
+            "expected redis at h:1 to work, found it answers ERR: unknown command 'EVALSHA'",
+        );
+    }
 
     #[test]
     fn what_redis_repeats_is_not_told() {

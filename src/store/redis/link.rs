@@ -29,6 +29,8 @@ struct Shared {
     permits: Semaphore,
     max_in_flight: usize,
     deadline: Duration,
+    /// How long nothing may be heard before the server is asked for a sign of life.
+    quiet: Duration,
     /// What the times of [`Live::heard_at`] count from.
     start: Instant,
     connections: AtomicU64,
@@ -70,6 +72,7 @@ impl Link {
             permits: Semaphore::new(options.max_in_flight),
             max_in_flight: options.max_in_flight,
             deadline: options.deadline,
+            quiet: options.proof_interval,
             start: Instant::now(),
             connections: AtomicU64::new(0),
         });
@@ -153,11 +156,15 @@ impl Shared {
             );
             return Err(StoreError::new(StoreErrorKind::Overloaded, message));
         };
+        Ok(self.exchange(sent, repeat).await?)
+    }
+
+    async fn exchange(&self, sent: Sent<'_>, repeat: Repeat) -> Result<Vec<Value>, Failure> {
         let began = self.now();
         let mut over = None;
         let answers = timeout(self.deadline, self.attempt(sent, repeat, &mut over)).await;
         if let Ok(answers) = answers {
-            return Ok(answers?);
+            return answers;
         }
         // Answers come in order: where others came meanwhile, the server is only slow.
         if let Some(live) = over
@@ -166,7 +173,22 @@ impl Shared {
             let silent = Failure::silent(&self.target.address);
             self.lose(live.number, Standing::Down(silent));
         }
-        Err(Failure::late(self.deadline, &self.target.address).into())
+        Err(Failure::late(self.deadline, &self.target.address))
+    }
+
+    /// Asks a quiet connection for a sign of life, so that no call finds out that it is dead.
+    async fn ask_for_life(&self) {
+        let heard_at = match &*self.standing.borrow() {
+            Standing::Up(live) => live.heard_at.load(Ordering::Relaxed),
+            _ => return,
+        };
+        let quiet = Duration::from_micros(self.now().saturating_sub(heard_at));
+        if quiet >= self.quiet {
+            // A failure has replaced the connection already.
+            let _ = self
+                .exchange(Sent::One(&::redis::cmd("PING")), Repeat::Never)
+                .await;
+        }
     }
 
     async fn attempt(
@@ -259,14 +281,16 @@ impl Shared {
     }
 }
 
-/// Makes a new connection whenever the last one is gone.
+/// Makes a new connection whenever the last one is gone, and looks after a quiet one.
 async fn keep(shared: Arc<Shared>, mut backoff: Backoff) {
     let mut standing = shared.standing.subscribe();
     loop {
-        // OK because this task holds the sender.
-        let _ = standing
-            .wait_for(|standing| !matches!(standing, Standing::Up(_)))
-            .await;
+        let gone = standing.wait_for(|standing| !matches!(standing, Standing::Up(_)));
+        let is_up = timeout(shared.quiet, gone).await.is_err();
+        if is_up {
+            shared.ask_for_life().await;
+            continue;
+        }
         loop {
             backoff.wait().await;
             let next = shared.connect().await;

@@ -81,7 +81,8 @@ impl RedisOptions {
         }
     }
 
-    /// How often the feed of changes proves that it has told all of them; more than zero. The
+    /// How often the feed of changes proves that it has told all of them, and how long the
+    /// connection of calls may be quiet until it is asked for a sign of life; more than zero. The
     /// default is 1 s.
     #[must_use]
     pub fn with_proof_interval(self, proof_interval: Duration) -> Self {
