@@ -2,7 +2,7 @@
 
 use std::borrow::Borrow;
 
-use super::moment::Moment;
+use super::timestamptz::Timestamptz;
 use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
 use crate::record::secret::SecretVersion;
@@ -14,10 +14,10 @@ pub(super) struct Keys<'a> {
     pub(super) owners: Vec<&'a str>,
     pub(super) names: Vec<&'a str>,
     pub(super) scopes: Vec<String>,
-    pub(super) created_at: Vec<Moment>,
-    pub(super) expires_at: Vec<Option<Moment>>,
+    pub(super) created_at: Vec<Timestamptz>,
+    pub(super) expires_at: Vec<Option<Timestamptz>>,
     pub(super) disabled: Vec<bool>,
-    pub(super) revoked_at: Vec<Option<Moment>>,
+    pub(super) revoked_at: Vec<Option<Timestamptz>>,
     pub(super) reasons: Vec<Option<&'a str>>,
 }
 
@@ -30,10 +30,11 @@ impl<'a> Keys<'a> {
             keys.owners.push(record.owner());
             keys.names.push(record.name());
             keys.scopes.push(record.scopes().to_string());
-            keys.created_at.push(Moment(record.created_at()));
-            keys.expires_at.push(record.expires_at().map(Moment));
+            keys.created_at.push(Timestamptz(record.created_at()));
+            keys.expires_at.push(record.expires_at().map(Timestamptz));
             keys.disabled.push(record.is_disabled());
-            keys.revoked_at.push(revocation.map(|end| Moment(end.at())));
+            keys.revoked_at
+                .push(revocation.map(|end| Timestamptz(end.at())));
             keys.reasons.push(revocation.map(|end| end.reason()));
         }
         keys
@@ -47,9 +48,9 @@ pub(super) struct Secrets<'a> {
     pub(super) numbers: Vec<i64>,
     pub(super) digests: Vec<&'a [u8]>,
     pub(super) prefixes: Vec<String>,
-    pub(super) created_at: Vec<Moment>,
-    pub(super) retires_at: Vec<Option<Moment>>,
-    pub(super) last_used_at: Vec<Option<Moment>>,
+    pub(super) created_at: Vec<Timestamptz>,
+    pub(super) retires_at: Vec<Option<Timestamptz>>,
+    pub(super) last_used_at: Vec<Option<Timestamptz>>,
 }
 
 impl<'a> Secrets<'a> {
@@ -68,8 +69,9 @@ impl<'a> Secrets<'a> {
         self.numbers.push(version.number().into());
         self.digests.push(version.digest().as_bytes());
         self.prefixes.push(version.prefix().to_string());
-        self.created_at.push(Moment(version.created_at()));
-        self.retires_at.push(version.retires_at().map(Moment));
-        self.last_used_at.push(version.last_used_at().map(Moment));
+        self.created_at.push(Timestamptz(version.created_at()));
+        self.retires_at.push(version.retires_at().map(Timestamptz));
+        self.last_used_at
+            .push(version.last_used_at().map(Timestamptz));
     }
 }

@@ -3,7 +3,6 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::sync::Arc;
 
 use tokio_postgres::error::{Severity, SqlState};
 
@@ -215,39 +214,3 @@ impl fmt::Display for Answer {
 }
 
 impl Error for Answer {}
-
-/// The same failure once more, for another caller.
-pub(super) fn again(failure: &Arc<StoreError>) -> StoreError {
-    let error = StoreError::new(failure.kind(), failure.to_string());
-    match failure.source() {
-        Some(_) => error.with_source(Cause(failure.clone())),
-        None => error,
-    }
-}
-
-/// The cause of a failure that several callers are told of.
-struct Cause(Arc<StoreError>);
-
-impl Cause {
-    fn inner(&self) -> &(dyn Error + 'static) {
-        self.0.source().unwrap_or(&*self.0)
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self.inner(), f)
-    }
-}
-
-impl fmt::Debug for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.inner(), f)
-    }
-}
-
-impl Error for Cause {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.inner().source()
-    }
-}

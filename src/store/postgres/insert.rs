@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 
 use super::columns::{Keys, Secrets};
 use super::database::Database;
-use super::fault::{Fault, again};
+use super::fault::Fault;
 use super::payload::MOST_IDS;
 use super::sql::Query;
 use crate::record::id::KeyId;
@@ -57,10 +57,7 @@ impl Database {
                 }
                 answers
             }
-            Err(error) => {
-                let error = Arc::new(error);
-                batch.iter().map(|_| Err(again(&error))).collect()
-            }
+            Err(error) => vec![Err(error); batch.len()],
         }
     }
 

@@ -12,7 +12,6 @@ mod hidden;
 mod insert;
 mod link;
 mod migrate;
-mod moment;
 mod options;
 mod payload;
 mod pool;
@@ -20,6 +19,7 @@ mod rows;
 mod sql;
 mod stop;
 mod store;
+mod timestamptz;
 mod tls;
 mod usage;
 

@@ -11,7 +11,6 @@ use tokio::time::{sleep, timeout};
 
 use super::backoff::Backoff;
 use super::connector::{Connector, Driver, PATIENCE};
-use super::fault::again;
 use super::link::Link;
 use super::options::PostgresOptions;
 use super::sql::Sql;
@@ -30,7 +29,7 @@ enum State {
     Connecting,
     Up(Arc<Link>),
     /// The last try to connect failed.
-    Down(Arc<StoreError>),
+    Down(StoreError),
 }
 
 impl Pool {
@@ -99,7 +98,7 @@ fn pick(states: &[State], from: usize) -> Option<Result<Arc<Link>, StoreError>> 
             State::Up(link) if link.is_open() => return Some(Ok(link.clone())),
             // Its keeper has yet to notice that one is lost.
             State::Up(_) | State::Connecting => soon = true,
-            State::Down(error) => failure = Some(again(error)),
+            State::Down(error) => failure = Some(error.clone()),
         }
     }
     if soon { None } else { failure.map(Err) }
@@ -134,7 +133,7 @@ impl Keeper {
                         return;
                     }
                 }
-                Err(error) => self.publish(State::Down(Arc::new(error))),
+                Err(error) => self.publish(State::Down(error)),
             }
             if stop.or(sleep(self.backoff.wait())).await.is_none() {
                 return;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
-use super::moment::Moment;
+use super::timestamptz::Timestamptz;
 use crate::key::digest::KeyDigest;
 use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
@@ -47,15 +47,15 @@ fn read_record(first: &Row, rows: &[Row]) -> Result<KeyRecord, Defect> {
     let scopes: &str = first.try_get(3)?;
     let reason: Option<&str> = first.try_get(8)?;
     let revocation = match (time(first, 7)?, reason) {
-        (Some(Moment(at)), Some(reason)) => Some(Revocation::new(at, reason)),
+        (Some(Timestamptz(at)), Some(reason)) => Some(Revocation::new(at, reason)),
         (None, None) => None,
         _ => return Err("expected a revocation with its time and reason".into()),
     };
     let versions = rows.iter().filter_map(|row| read_version(row).transpose());
-    let Moment(created_at) = required(first, 4)?;
+    let Timestamptz(created_at) = required(first, 4)?;
     Ok(KeyRecord::new(id, owner, name, created_at)
         .with_scopes(ScopeSet::from_stored_lossy(scopes.split(' ')))
-        .with_expires_at(time(first, 5)?.map(|Moment(at)| at))
+        .with_expires_at(time(first, 5)?.map(|Timestamptz(at)| at))
         .with_disabled(required(first, 6)?)
         .with_revocation(revocation)
         .with_secret_versions(versions.collect::<Result<Vec<_>, Defect>>()?))
@@ -68,14 +68,14 @@ fn read_version(row: &Row) -> Result<Option<SecretVersion>, Defect> {
     };
     let digest = KeyDigest::from_bytes(row.try_get::<_, &[u8]>(11)?.try_into()?);
     let prefix = row.try_get::<_, &str>(12)?.parse()?;
-    let Moment(created_at) = required(row, 13)?;
+    let Timestamptz(created_at) = required(row, 13)?;
     let version = SecretVersion::new(u32::try_from(number)?, digest, prefix, created_at)
-        .with_retires_at(time(row, 14)?.map(|Moment(at)| at))
-        .with_last_used_at(time(row, 15)?.map(|Moment(at)| at));
+        .with_retires_at(time(row, 14)?.map(|Timestamptz(at)| at))
+        .with_last_used_at(time(row, 15)?.map(|Timestamptz(at)| at));
     Ok(Some(version))
 }
 
-fn time(row: &Row, column: usize) -> Result<Option<Moment>, Defect> {
+fn time(row: &Row, column: usize) -> Result<Option<Timestamptz>, Defect> {
     Ok(row.try_get(column)?)
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::database::Database;
-use super::moment::Moment;
 use super::sql::Query;
+use super::timestamptz::Timestamptz;
 use crate::record::id::KeyId;
 use crate::store::error::StoreError;
 use crate::store::usage::KeyUse;
@@ -41,7 +41,10 @@ impl Database {
             .iter()
             .map(|((_, number), _)| i64::from(*number))
             .collect();
-        let times: Vec<_> = batch.iter().map(|(_, used_at)| Moment(*used_at)).collect();
+        let times: Vec<_> = batch
+            .iter()
+            .map(|(_, used_at)| Timestamptz(*used_at))
+            .collect();
         let noted = self.write(Query::Use, &[&ids, &numbers, &times]).await;
         let noted = noted.map_err(|fault| fault.into_store_error(self.address()));
         noted.map(drop)

@@ -6,15 +6,16 @@ use bytes::BytesMut;
 use jiff::Timestamp;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checked};
 
+use crate::record::moment::from_microsecond;
+
 /// A time as a `timestamptz`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Moment(pub(super) Timestamp);
+pub(super) struct Timestamptz(pub(super) Timestamp);
 
 /// From 1970, where jiff begins to count, to 2000, where PostgreSQL does, in microseconds.
 const BETWEEN_EPOCHS: i64 = 946_684_800_000_000;
-const MICROSECONDS: i64 = 1_000_000;
 
-impl ToSql for Moment {
+impl ToSql for Timestamptz {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
         // OK because 9,999 years either way are far from the ends of an i64.
         let microseconds = self.0.as_microsecond() - BETWEEN_EPOCHS;
@@ -26,17 +27,14 @@ impl ToSql for Moment {
     to_sql_checked!();
 }
 
-impl<'a> FromSql<'a> for Moment {
+impl<'a> FromSql<'a> for Timestamptz {
     /// PostgreSQL knows times that a [`Timestamp`] does not: `infinity`, and the year 294276.
     fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
         let microseconds = i64::from_be_bytes(raw.try_into()?);
         let microseconds = microseconds
             .checked_add(BETWEEN_EPOCHS)
             .ok_or("expected a time, found infinity")?;
-        // Not by `from_microsecond`, which refuses the fractions of the very last second.
-        let second = microseconds.div_euclid(MICROSECONDS);
-        let nanosecond = i32::try_from(microseconds.rem_euclid(MICROSECONDS) * 1_000)?;
-        Ok(Self(Timestamp::new(second, nanosecond)?))
+        Ok(Self(from_microsecond(microseconds)?))
     }
 
     accepts!(TIMESTAMPTZ);
@@ -59,8 +57,10 @@ mod tests {
         ] {
             let time: Timestamp = text.parse().unwrap();
             let mut raw = BytesMut::new();
-            Moment(time).to_sql(&Type::TIMESTAMPTZ, &mut raw).unwrap();
-            let read = Moment::from_sql(&Type::TIMESTAMPTZ, &raw).unwrap();
+            Timestamptz(time)
+                .to_sql(&Type::TIMESTAMPTZ, &mut raw)
+                .unwrap();
+            let read = Timestamptz::from_sql(&Type::TIMESTAMPTZ, &raw).unwrap();
             assert_eq!(read.0, time);
         }
     }
@@ -68,8 +68,8 @@ mod tests {
     #[test]
     fn what_is_no_time_is_refused() {
         for raw in [i64::MAX, i64::MIN, 9_000_000_000_000_000_000] {
-            assert!(Moment::from_sql(&Type::TIMESTAMPTZ, &raw.to_be_bytes()).is_err());
+            assert!(Timestamptz::from_sql(&Type::TIMESTAMPTZ, &raw.to_be_bytes()).is_err());
         }
-        assert!(Moment::from_sql(&Type::TIMESTAMPTZ, &[0; 7]).is_err());
+        assert!(Timestamptz::from_sql(&Type::TIMESTAMPTZ, &[0; 7]).is_err());
     }
 }
