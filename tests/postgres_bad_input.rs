@@ -13,7 +13,9 @@ use std::time::Duration;
 use keys::{assert_tells_no_secret, at, digest, id, record};
 use server::{PASSWORD, PostgresServer, free_port};
 use tower_api_key::record::{KeyChange, KeyRecord};
-use tower_api_key::store::{PostgresOptions, PostgresStore, StoreError, StoreErrorKind};
+use tower_api_key::store::{
+    PageRequest, PostgresOptions, PostgresStore, StoreError, StoreErrorKind,
+};
 use tower_api_key::{KeyRegistry, KeyStore};
 
 #[track_caller]
@@ -324,7 +326,7 @@ async fn rows_that_are_no_record_are_named() {
         assert_cause(&error, cause);
         assert_fails(store.get(&id(7)).await, corrupt, &message);
         assert_fails(
-            store.list("acct_42", &Default::default()).await,
+            store.list("acct_42", &PageRequest::default()).await,
             corrupt,
             &message,
         );

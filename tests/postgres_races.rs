@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use keys::{at, digest, id, record, rotation, store, version};
 use server::PostgresServer;
-use tower_api_key::record::{KeyChange, KeyRecord, KeyUpdate};
+use tower_api_key::record::{KeyChange, KeyRecord, KeyUpdate, SecretVersion};
 use tower_api_key::store::{KeyUse, PostgresOptions, PostgresStore, StoreErrorKind};
 use tower_api_key::{KeyRegistry, KeyStore, Scope, ScopeSet};
 
@@ -69,7 +69,7 @@ async fn changes_at_once_all_take_effect() {
     let numbers: Vec<_> = record
         .secret_versions()
         .iter()
-        .map(|one| one.number())
+        .map(SecretVersion::number)
         .collect();
     assert_eq!(numbers, [7, 6, 5, 4, 3, 2, 1]);
     let inserts = (0..16).map(|number| {
@@ -127,10 +127,11 @@ async fn look_ups_wait_neither_for_each_other_nor_for_changes() {
     };
     let server = PostgresServer::shared().unwrap();
     store.insert(record(1)).await.unwrap();
-    let many = (0..2_000).map(|number| {
+    let many = (0..2_000_u32).map(|number| {
         let store = store.clone();
         tokio::spawn(async move {
-            let found = store.find(&digest(1 + (number % 2) as u8)).await.unwrap();
+            let digest = digest(if number % 2 == 0 { 1 } else { 2 });
+            let found = store.find(&digest).await.unwrap();
             assert_eq!(found.is_some(), number % 2 == 0);
         })
     });

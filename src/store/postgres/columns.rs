@@ -5,6 +5,7 @@ use std::borrow::Borrow;
 use super::timestamptz::Timestamptz;
 use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
+use crate::record::revocation::Revocation;
 use crate::record::secret::SecretVersion;
 
 /// The columns of keys.
@@ -35,7 +36,7 @@ impl<'a> Keys<'a> {
             keys.disabled.push(record.is_disabled());
             keys.revoked_at
                 .push(revocation.map(|end| Timestamptz(end.at())));
-            keys.reasons.push(revocation.map(|end| end.reason()));
+            keys.reasons.push(revocation.map(Revocation::reason));
         }
         keys
     }

@@ -178,7 +178,7 @@ fn is_refusal_of_tls(error: &tokio_postgres::Error) -> bool {
     input_output.is_none_or(|error| {
         error
             .get_ref()
-            .is_some_and(|inner| inner.is::<rustls::Error>())
+            .is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)
     })
 }
 

@@ -126,6 +126,10 @@ impl PostgresStore {
     /// # Panics
     ///
     /// As [`connect`](Self::connect).
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "options are made for one store"
+    )]
     pub fn from_config(config: Config, options: PostgresOptions) -> Result<Self, StoreError> {
         options.check()?;
         let connector = Arc::new(Connector::new(config, &options)?);
@@ -190,7 +194,9 @@ impl KeyRegistry for PostgresStore {
         records: Vec<KeyRecord>,
     ) -> Vec<Result<Arc<KeyRecord>, StoreError>> {
         let answers = self.0.database.insert_many(records).await;
-        answers.iter().for_each(|answer| self.tell_added(answer));
+        for answer in &answers {
+            self.tell_added(answer);
+        }
         answers
     }
 
