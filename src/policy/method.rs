@@ -7,8 +7,7 @@ use super::head::RequestHead;
 use super::method_override::is_override;
 use super::requirement::Requirement;
 use super::scope_policy::ScopePolicy;
-use crate::scope::name::Scope;
-use crate::scope::set::ScopeSet;
+use crate::scope::set::{Common, ScopeSet};
 
 /// Asks for a scope by the request's method; the default policy.
 ///
@@ -52,16 +51,18 @@ impl MethodPolicy {
         self
     }
 
+    #[inline]
     fn of(&self, method: &Method) -> Requirement {
         if let Some((_, scopes)) = self.own.iter().find(|(own, _)| own == method) {
             return Requirement::Scopes(scopes.clone());
         }
-        match *method {
-            Method::GET | Method::HEAD | Method::OPTIONS => Requirement::from(Scope::READ),
-            Method::POST | Method::PUT | Method::PATCH => Requirement::from(Scope::WRITE),
-            Method::DELETE => Requirement::from(Scope::DELETE),
-            _ => Requirement::NotPermitted,
-        }
+        let scope = match *method {
+            Method::GET | Method::HEAD | Method::OPTIONS => Common::Read,
+            Method::POST | Method::PUT | Method::PATCH => Common::Write,
+            Method::DELETE => Common::Delete,
+            _ => return Requirement::NotPermitted,
+        };
+        Requirement::Scopes(ScopeSet::common(scope))
     }
 
     fn of_overrides(&self, head: &RequestHead<'_>) -> Requirement {
@@ -97,6 +98,7 @@ mod tests {
     use http::{HeaderMap, HeaderName, Uri};
 
     use super::*;
+    use crate::scope::name::Scope;
 
     fn requirement(method: &Method, overrides: &[(&'static str, &str)]) -> Requirement {
         let headers: HeaderMap = overrides

@@ -3,13 +3,12 @@
 use http::header::HeaderName;
 
 /// Whether a header of this name may replace the method behind the layer.
+#[inline]
 pub(crate) fn is_override(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    // The length first: it tells most headers apart without reading them.
-    match name.len() {
-        22 => name == "x-http-method-override",
-        13 => name == "x-http-method",
-        17 => name == "x-method-override",
-        _ => false,
-    }
+    // One after the other, each a constant: a standard name is told from all three at once.
+    *name == X_HTTP_METHOD_OVERRIDE || *name == X_HTTP_METHOD || *name == X_METHOD_OVERRIDE
 }
+
+const X_HTTP_METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
+const X_HTTP_METHOD: HeaderName = HeaderName::from_static("x-http-method");
+const X_METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-method-override");

@@ -28,12 +28,28 @@ struct Others(Option<Box<Sorted>>);
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Sorted(Box<[Scope]>);
 
+/// The bits of [`COMMON`].
+#[derive(Clone, Copy)]
+pub(crate) enum Common {
+    Read = 1,
+    Write = 2,
+    Delete = 4,
+}
+
 const COMMON: [Scope; 3] = [Scope::READ, Scope::WRITE, Scope::DELETE];
 
 impl ScopeSet {
     /// The empty set, which permits nothing.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// One of [`COMMON`], for what is asked of every request.
+    pub(crate) const fn common(scope: Common) -> Self {
+        Self {
+            common: scope as u8,
+            others: Others(None),
+        }
     }
 
     /// The scopes among stored names, without those that are not scope names.
@@ -63,6 +79,7 @@ impl ScopeSet {
     }
 
     /// Whether the set holds every scope of `needed`.
+    #[inline]
     pub fn contains_all(&self, needed: &Self) -> bool {
         needed.common & !self.common == 0
             && needed.others.iter().all(|scope| self.others.contain(scope))
@@ -209,9 +226,9 @@ impl fmt::Debug for ScopeSet {
 
 fn common_bit(scope: &Scope) -> Option<u8> {
     match scope.as_str() {
-        "read" => Some(1),
-        "write" => Some(2),
-        "delete" => Some(4),
+        "read" => Some(Common::Read as u8),
+        "write" => Some(Common::Write as u8),
+        "delete" => Some(Common::Delete as u8),
         _ => None,
     }
 }
