@@ -106,6 +106,7 @@ pub(super) fn forbid_storing<B>(response: &mut Response<B>) {
     set_default(response.headers_mut(), CACHE_CONTROL, NO_STORE);
 }
 
+#[inline]
 fn set_default(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
     // To compare the few names there are is quicker than to hash one that is not there.
     if !headers.keys().any(|other| *other == name) {

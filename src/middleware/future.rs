@@ -64,10 +64,14 @@ where
         }
     }
 
+    /// The future of a service that is called here, so that it need not be moved often.
     #[inline]
-    pub(super) fn passed(inner: S::Future, mark: Option<Mark>) -> Self {
+    pub(super) fn passed(call: impl FnOnce() -> S::Future, mark: Option<Mark>) -> Self {
         Self {
-            state: State::Passed { inner, mark },
+            state: State::Passed {
+                inner: call(),
+                mark,
+            },
         }
     }
 
@@ -89,35 +93,42 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
-        loop {
-            let next = match state.as_mut().project() {
-                StateProjection::Passed { inner, mark } => {
-                    let mut outcome = inner.poll(context);
-                    if let Poll::Ready(Ok(response)) = &mut outcome
-                        && let Some(mark) = mark.take()
-                    {
-                        mark.apply(response);
-                    }
-                    return outcome;
-                }
-                StateProjection::Refused { response } => {
-                    // A future that has ended may not be polled again; then it never ends.
-                    return response
-                        .take()
-                        .map_or(Poll::Pending, |response| Poll::Ready(Ok(response)));
-                }
-                StateProjection::Waiting { waiting } => {
-                    let result = ready!(waiting.look_up.as_mut().poll(context));
-                    let Some(call) = waiting.call.take() else {
-                        return Poll::Pending;
-                    };
-                    let (service, request) = call;
-                    resume(&waiting.shared, service, request, waiting.lines, result)
-                }
+        if let StateProjection::Waiting { waiting } = state.as_mut().project() {
+            let result = ready!(waiting.look_up.as_mut().poll(context));
+            // A future that has ended may not be polled again; then it never ends.
+            let Some((service, request)) = waiting.call.take() else {
+                return Poll::Pending;
             };
+            let next = resume(&waiting.shared, service, request, waiting.lines, result);
             state.set(next);
         }
+        match state.project() {
+            StateProjection::Passed { inner, mark } => finish(inner, mark, context),
+            StateProjection::Refused { response } => response
+                .take()
+                .map_or(Poll::Pending, |response| Poll::Ready(Ok(response))),
+            StateProjection::Waiting { .. } => Poll::Pending,
+        }
     }
+}
+
+/// Marks the response of the inner service, where it lies.
+#[inline]
+fn finish<F, B, E>(
+    inner: Pin<&mut F>,
+    mark: &mut Option<Mark>,
+    context: &mut Context<'_>,
+) -> Poll<F::Output>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+{
+    let mut outcome = inner.poll(context);
+    if let Poll::Ready(Ok(response)) = &mut outcome
+        && let Some(mark) = mark.take()
+    {
+        mark.apply(response);
+    }
+    outcome
 }
 
 /// Goes on with a request whose key was looked up.

@@ -84,7 +84,7 @@ impl Gate {
     /// The first step, which needs no store; and which header lines are the layer's own.
     #[inline]
     pub(super) fn examine<B>(&self, request: &Request<B>) -> (Step, Lines) {
-        let sent = extract::read(request.headers(), self.sources.names());
+        let sent = extract::read(request.headers(), &self.sources);
         let lines = sent.lines;
         if self.public_paths.contain(request) {
             return (Step::Open(Opening::PublicPath), lines);
@@ -115,7 +115,7 @@ impl Gate {
         identity: Identity,
         head: &RequestHead<'_>,
     ) -> Result<Identity, Denial> {
-        let denial = match self.policy.requirement(head) {
+        let denial = match self.policy.as_ref().requirement(head) {
             Requirement::Scopes(needed) if identity.scopes().contains_all(&needed) => {
                 return Ok(identity);
             }

@@ -34,6 +34,7 @@ impl PublicPaths {
     ///
     /// A path that is public for one method only is not public for a request whose method a header
     /// may replace.
+    #[inline]
     pub(super) fn contain<B>(&self, request: &Request<B>) -> bool {
         self.0.iter().any(|public| {
             *public.path == *request.uri().path()

@@ -173,7 +173,7 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         match self.required.check(request.extensions()) {
-            Ok(_) => ResponseFuture::passed(self.inner.call(request), None),
+            Ok(_) => ResponseFuture::passed(|| self.inner.call(request), None),
             Err(denial) => {
                 let (method, uri) = (request.method(), request.uri());
                 let response = self.required.refuse(method, uri, request.headers(), denial);

@@ -64,7 +64,7 @@ where
         match pass {
             Ok(pass) => {
                 let mark = self.shared.admit(&mut request, lines, pass);
-                ResponseFuture::passed(self.inner.call(request), Some(mark))
+                ResponseFuture::passed(|| self.inner.call(request), Some(mark))
             }
             Err(denial) => {
                 let response = self.shared.refuse(&request, denial);

@@ -40,7 +40,9 @@ impl KeySource {
 
 /// The headers that a layer reads keys from.
 pub(crate) struct Sources {
+    /// `Authorization` first, where it is one.
     names: Box<[HeaderName]>,
+    has_bearer: bool,
     vary: HeaderValue,
 }
 
@@ -75,10 +77,27 @@ impl Sources {
         ) else {
             return refuse("expected header names that fit into one Vary line".to_owned());
         };
+        let has_bearer = names.contains(&header::AUTHORIZATION);
+        names.sort_by_key(|name| *name != header::AUTHORIZATION);
         Ok(Self {
+            has_bearer,
             names: names.into(),
             vary,
         })
+    }
+
+    /// Tells which of the sources a header is.
+    #[inline]
+    pub(super) fn finder(&self) -> impl Fn(&HeaderName) -> Option<usize> {
+        let has_bearer = self.has_bearer;
+        let others = &self.names[usize::from(has_bearer)..];
+        move |name| {
+            if *name == header::AUTHORIZATION {
+                return has_bearer.then_some(0);
+            }
+            let at = others.iter().position(|other| other == name)?;
+            Some(at + usize::from(has_bearer))
+        }
     }
 
     pub(super) fn names(&self) -> &[HeaderName] {
@@ -96,6 +115,7 @@ impl Default for Sources {
     fn default() -> Self {
         Self {
             names: Box::new([header::AUTHORIZATION, X_API_KEY]),
+            has_bearer: true,
             // A static value: to clone it touches no counter.
             vary: HeaderValue::from_static("X-API-Key, Authorization"),
         }
