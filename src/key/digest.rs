@@ -38,6 +38,7 @@ impl KeyDigest {
         &self.0
     }
 
+    #[inline]
     fn words(&self) -> [u64; 4] {
         let word = |at: usize| {
             let mut octets = [0; 8];
@@ -50,6 +51,7 @@ impl KeyDigest {
 
 /// In constant time: all differences are folded into one word, and only that is compared.
 impl PartialEq for KeyDigest {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
         let difference = self
             .words()

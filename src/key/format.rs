@@ -141,11 +141,10 @@ impl KeyFormat {
                 found: octets.len(),
             }));
         }
-        let (prefix, digits) = octets.split_at(usize::from(self.prefix_len));
-        if prefix != self.prefix_octets() {
+        if !octets.starts_with(self.prefix_octets()) {
             return Err(InvalidKey(Defect::Prefix));
         }
-        if !are_lower_hex(digits) {
+        if !octets.last_chunk().is_some_and(are_lower_hex) {
             return Err(InvalidKey(Defect::Digits));
         }
         if self.checksum && !checksum_matches(octets) {
@@ -188,8 +187,8 @@ fn checksum_matches(octets: &[u8]) -> bool {
 
 /// Whether every octet is a lower-case hexadecimal digit, without a branch for each: octets that are
 /// not are counted, which compiles to a few vector instructions.
-fn are_lower_hex(octets: &[u8]) -> bool {
-    let strays: u8 = octets
+fn are_lower_hex(digits: &[u8; KeyFormat::DIGITS]) -> bool {
+    let strays: u8 = digits
         .iter()
         .map(|octet| {
             u8::from(octet.wrapping_sub(b'0') > 9) & u8::from(octet.wrapping_sub(b'a') > 5)

@@ -131,6 +131,7 @@ impl KeyRecord {
     }
 
     /// From when on the key is refused; `None` means never.
+    #[inline]
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.expires_at.map(Moment::timestamp)
     }
@@ -152,6 +153,7 @@ impl KeyRecord {
     }
 
     /// The version with this digest; each comparison takes constant time.
+    #[inline]
     pub fn secret_version(&self, digest: &KeyDigest) -> Option<&SecretVersion> {
         self.secret_versions()
             .iter()

@@ -21,6 +21,8 @@ impl Moment {
         Self(NonZero::new(microsecond.cast_unsigned() ^ BIAS).unwrap_or(NonZero::<u64>::MIN))
     }
 
+    /// Out of line: most keys have no end, and then nothing of this is needed.
+    #[inline(never)]
     pub(crate) fn timestamp(self) -> Timestamp {
         // OK because it was a `Timestamp` before.
         from_microsecond((self.0.get() ^ BIAS).cast_signed()).unwrap_or(Timestamp::MIN)

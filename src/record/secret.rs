@@ -73,6 +73,7 @@ impl SecretVersion {
     }
 
     /// From when on the version is refused, where a rotation has given it an end.
+    #[inline]
     pub fn retires_at(&self) -> Option<Timestamp> {
         self.retires_at.map(Moment::timestamp)
     }

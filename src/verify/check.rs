@@ -15,6 +15,7 @@ use crate::record::key::KeyRecord;
 ///
 /// The digest is compared first, in constant time; only whoever holds the key gets further. The
 /// clock is read only when the key or its secret has an end.
+#[inline]
 pub(crate) fn judge(
     record: Option<Arc<KeyRecord>>,
     digest: &KeyDigest,
@@ -36,6 +37,7 @@ pub(crate) fn judge(
     }
 }
 
+#[inline]
 fn standing(
     record: &KeyRecord,
     retires_at: Option<Timestamp>,

@@ -138,6 +138,7 @@ impl Verifier {
         &self.0.formats
     }
 
+    #[inline]
     fn judge(
         &self,
         found: Result<Option<Arc<KeyRecord>>, StoreError>,
