@@ -1,7 +1,7 @@
-//! Keys in PostgreSQL, which outlive the server and may be shared by many.
+//! Keys in PostgreSQL, shared by many servers, each with a cache that hears of every change.
 //!
 //! ```text
-//! DATABASE_URL=postgres://user:password@localhost/app cargo run --example postgres --features axum,postgres
+//! DATABASE_URL=postgres://user:password@localhost/app cargo run --example postgres --features axum,cache,postgres
 //! ```
 //!
 //! It makes its tables at the first start, issues a key at each, and prints requests to paste.
@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use axum::Router;
 use axum::routing::get;
-use tower_api_key::store::PostgresStore;
+use tower_api_key::store::{CacheOptions, CachedStore, PostgresStore};
 use tower_api_key::{ApiKeyLayer, Identity, KeyManager, NewKey, Scope};
 
 use support::Command;
@@ -33,7 +33,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let store = PostgresStore::connect(&url).await?;
     store.migrate().await?;
 
-    let keys = KeyManager::new(store);
+    // A revocation on any server empties the caches of all, within milliseconds as a rule, and
+    // within the fallback time to live of 5 s whatever happens to the connection.
+    let keys = KeyManager::new(CachedStore::watching(store, CacheOptions::new())?);
     let new = NewKey::new("acct_42", "A start of the example").with_scopes([Scope::READ]);
     let fresh = keys.issue(new).await?;
 

@@ -36,6 +36,7 @@
 //! | --- | --- |
 //! | what the layer can be told | [`ApiKeyLayer`] |
 //! | the life of a key | [`manage`] |
+//! | which store to take | [`guide::choosing_a_store`] |
 //! | a store of your own | [`store`] |
 //! | what a request needs | [`policy`] |
 //! | keys outside of HTTP | [`Verifier`] |
@@ -69,6 +70,7 @@
 
 pub mod clock;
 pub mod denial;
+pub mod guide;
 pub mod identity;
 pub mod integration;
 pub mod key;

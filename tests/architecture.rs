@@ -34,7 +34,7 @@ const STAGES: &[&[&str]] = &[
     &["policy", "usage", "limit", "observe"],
     &["verify", "manage"],
     &["middleware"],
-    &["integration", "testing"],
+    &["integration", "testing", "guide"],
 ];
 
 /// Words that no file of these top-level modules may hold.

@@ -79,19 +79,19 @@ where
 async fn one(fault: Fault, server: &Arc<dyn Server>, clients: &Clients, cached: Cached) {
     match fault {
         Fault::Killed => {
-            blocking(server, |server| server.kill()).await;
+            blocking(server, <dyn Server>::kill).await;
             if cached == Cached::No {
                 refusals_come(clients).await;
             }
-            blocking(server, |server| server.restart()).await;
+            blocking(server, <dyn Server>::restart).await;
         }
         Fault::Paused => {
-            blocking(server, |server| server.pause()).await;
+            blocking(server, <dyn Server>::pause).await;
             // What is measured is the server's silence; nothing is waited for.
             tokio::time::sleep(PAUSE).await;
-            blocking(server, |server| server.resume()).await;
+            blocking(server, <dyn Server>::resume).await;
         }
-        Fault::Cut => blocking(server, |server| server.cut_connections()).await,
+        Fault::Cut => blocking(server, <dyn Server>::cut_connections).await,
     }
 }
 

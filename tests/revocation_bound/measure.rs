@@ -61,7 +61,9 @@ async fn over(server: &Server, revocations: usize) {
         // With the feed back, revocations are told again.
         back_to_the_feed(&keys, &clients).await;
     }
-    load.into_iter().for_each(|task| task.abort());
+    for task in load {
+        task.abort();
+    }
 }
 
 async fn start_load(keys: &Manager, clients: &Clients) -> Vec<tokio::task::JoinHandle<()>> {
