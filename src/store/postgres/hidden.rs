@@ -45,3 +45,19 @@ impl fmt::Debug for Hidden<'_> {
         f.write_str("[redacted]")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_is_sent_and_not_shown() {
+        let digest = &[0x5a_u8; 32][..];
+        let hidden = Hidden(&digest);
+        assert_eq!(format!("{hidden:?}"), "[redacted]");
+        let mut sent = BytesMut::new();
+        hidden.to_sql_checked(&Type::BYTEA, &mut sent).unwrap();
+        assert_eq!(sent, digest);
+        assert!(hidden.to_sql_checked(&Type::BOOL, &mut sent).is_err());
+    }
+}
