@@ -4,34 +4,45 @@ use http::header::{CACHE_CONTROL, HeaderMap, HeaderName, VARY};
 use http::{HeaderValue, Request, Response};
 
 use super::extract::{self, Lines};
-use super::gate::{Gate, Opening, Pass};
+use super::gate::{Gate, Opening};
 use crate::identity::Identity;
 
 /// Prepares a request for the inner service: the credential goes, the identity comes.
 ///
 /// `lines` says which of the sources have lines of ours.
 #[inline]
-pub(super) fn prepare<B>(gate: &Gate, request: &mut Request<B>, lines: Lines, pass: Pass) -> Mark {
+pub(super) fn identify<B>(
+    gate: &Gate,
+    request: &mut Request<B>,
+    lines: Lines,
+    identity: Identity,
+) -> Mark {
     if lines.ours != 0 {
         hide_credentials(gate, request.headers_mut(), lines);
     }
-    match pass {
-        Pass::Key(identity) => {
-            request.extensions_mut().insert(identity);
-            Mark {
-                vary: Some(gate.sources.vary()),
-                private: true,
-            }
-        }
-        Pass::Open(opening) => {
-            // An identity that another layer left proves nothing here.
-            request.extensions_mut().remove::<Identity>();
-            let varies = matches!(opening, Opening::Anonymous);
-            Mark {
-                vary: varies.then(|| gate.sources.vary()),
-                private: false,
-            }
-        }
+    request.extensions_mut().insert(identity);
+    Mark {
+        vary: Some(gate.sources.vary()),
+        private: true,
+    }
+}
+
+/// Prepares a request that needs no key; whatever was sent as one goes all the same.
+pub(super) fn open<B>(
+    gate: &Gate,
+    request: &mut Request<B>,
+    lines: Lines,
+    opening: Opening,
+) -> Mark {
+    if lines.ours != 0 {
+        hide_credentials(gate, request.headers_mut(), lines);
+    }
+    // An identity that another layer left proves nothing here.
+    request.extensions_mut().remove::<Identity>();
+    let varies = matches!(opening, Opening::Anonymous);
+    Mark {
+        vary: varies.then(|| gate.sources.vary()),
+        private: false,
     }
 }
 

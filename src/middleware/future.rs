@@ -11,7 +11,6 @@ use tower_service::Service;
 
 use super::admit::Mark;
 use super::extract::Lines;
-use super::gate::Pass;
 use super::respond::Respond;
 use super::shared::Shared;
 use crate::denial::Denial;
@@ -146,7 +145,7 @@ where
     let head = shared.gate.head(&request);
     match result.and_then(|identity| shared.gate.authorise(identity, &head)) {
         Ok(identity) => {
-            let mark = shared.admit(&mut request, lines, Pass::Key(identity));
+            let mark = shared.admit(&mut request, lines, identity);
             State::Passed {
                 inner: service.call(request),
                 mark: Some(mark),

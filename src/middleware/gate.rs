@@ -41,7 +41,7 @@ pub(super) enum Step {
     /// It needs no key.
     Open(Opening),
     /// It is refused.
-    Refuse(Denial),
+    Refuse(DenialKind),
     /// Its key is to be looked up by this digest.
     LookUp(KeyDigest),
 }
@@ -54,10 +54,14 @@ pub(super) enum Opening {
     Preflight,
 }
 
-/// Why a request passes.
-pub(super) enum Pass {
-    Key(Identity),
-    Open(Opening),
+impl Opening {
+    pub(super) fn access(self) -> Access<'static> {
+        match self {
+            Self::Anonymous => Access::Anonymous,
+            Self::PublicPath => Access::PublicPath,
+            Self::Preflight => Access::Preflight,
+        }
+    }
 }
 
 impl Gate {
@@ -99,12 +103,12 @@ impl Gate {
         match sent.key {
             Ok(Some(token)) => match self.verifier.digest(token) {
                 Ok(digest) => Step::LookUp(digest),
-                Err(_) if extract::is_folded(token) => refuse(DenialKind::Ambiguous),
-                Err(denial) => Step::Refuse(denial),
+                Err(_) if extract::is_folded(token) => Step::Refuse(DenialKind::Ambiguous),
+                Err(kind) => Step::Refuse(kind),
             },
             Ok(None) if self.allows_anonymous => Step::Open(Opening::Anonymous),
-            Ok(None) => refuse(DenialKind::Missing),
-            Err(kind) => refuse(kind),
+            Ok(None) => Step::Refuse(DenialKind::Missing),
+            Err(kind) => Step::Refuse(kind),
         }
     }
 
@@ -129,21 +133,11 @@ impl Gate {
 
     /// Tells the observer.
     #[inline]
-    pub(super) fn report(&self, head: RequestHead<'_>, outcome: Result<&Pass, &Denial>) {
+    pub(super) fn report(&self, head: RequestHead<'_>, outcome: Result<Access<'_>, &Denial>) {
         if let Some(observer) = &self.observer {
-            let outcome = outcome.map(|pass| match pass {
-                Pass::Key(identity) => Access::Key(identity),
-                Pass::Open(Opening::Anonymous) => Access::Anonymous,
-                Pass::Open(Opening::PublicPath) => Access::PublicPath,
-                Pass::Open(Opening::Preflight) => Access::Preflight,
-            });
             observer.decided(&Decision::new(head, outcome));
         }
     }
-}
-
-fn refuse(kind: DenialKind) -> Step {
-    Step::Refuse(Denial::new(kind))
 }
 
 /// A CORS preflight: OPTIONS with both headers that a browser sends (Fetch standard, section 4.8),

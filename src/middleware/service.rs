@@ -9,11 +9,12 @@ use tower_service::Service;
 
 use super::extract::Lines;
 use super::future::{ResponseFuture, Waiting};
-use super::gate::{Pass, Step};
+use super::gate::Step;
 use super::json::DefaultResponder;
 use super::ready;
 use super::respond::Respond;
 use super::shared::Shared;
+use crate::denial::Denial;
 use crate::key::digest::KeyDigest;
 
 /// Authenticates every request before the inner service sees it; made by
@@ -49,23 +50,21 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let gate = &self.shared.gate;
+        let shared = &self.shared;
+        let gate = &shared.gate;
         let (step, lines) = gate.examine(&request);
-        let pass = match step {
-            Step::Open(opening) => Ok(Pass::Open(opening)),
-            Step::Refuse(denial) => Err(denial),
+        let admitted = match step {
+            Step::Open(opening) => Ok(shared.admit_open(&mut request, lines, opening)),
+            Step::Refuse(kind) => Err(Denial::new(kind)),
             Step::LookUp(digest) => match gate.verifier.look_up_now(&digest) {
                 Some(result) => result
                     .and_then(|identity| gate.authorise(identity, &gate.head(&request)))
-                    .map(Pass::Key),
+                    .map(|identity| shared.admit(&mut request, lines, identity)),
                 None => return self.wait(digest, request, lines),
             },
         };
-        match pass {
-            Ok(pass) => {
-                let mark = self.shared.admit(&mut request, lines, pass);
-                ResponseFuture::passed(|| self.inner.call(request), Some(mark))
-            }
+        match admitted {
+            Ok(mark) => ResponseFuture::passed(|| self.inner.call(request), Some(mark)),
             Err(denial) => {
                 let response = self.shared.refuse(&request, denial);
                 drop(ready::take(&mut self.inner));

@@ -4,10 +4,12 @@ use http::{Request, Response};
 
 use super::admit::{self, Mark};
 use super::extract::Lines;
-use super::gate::{Gate, Pass};
+use super::gate::{Gate, Opening};
 use super::refusal::Refusal;
 use super::respond::Respond;
 use crate::denial::Denial;
+use crate::identity::Identity;
+use crate::observe::decision::Access;
 
 /// What all clones of a service have in common.
 #[derive(Debug)]
@@ -17,10 +19,29 @@ pub(super) struct Shared<R> {
 }
 
 impl<R> Shared<R> {
+    /// Lets a request pass by its key.
     #[inline]
-    pub(super) fn admit<B>(&self, request: &mut Request<B>, lines: Lines, pass: Pass) -> Mark {
-        self.gate.report(self.gate.head(request), Ok(&pass));
-        admit::prepare(&self.gate, request, lines, pass)
+    pub(super) fn admit<B>(
+        &self,
+        request: &mut Request<B>,
+        lines: Lines,
+        identity: Identity,
+    ) -> Mark {
+        let head = self.gate.head(request);
+        self.gate.report(head, Ok(Access::Key(&identity)));
+        admit::identify(&self.gate, request, lines, identity)
+    }
+
+    /// Lets a request pass without a key.
+    pub(super) fn admit_open<B>(
+        &self,
+        request: &mut Request<B>,
+        lines: Lines,
+        opening: Opening,
+    ) -> Mark {
+        let head = self.gate.head(request);
+        self.gate.report(head, Ok(opening.access()));
+        admit::open(&self.gate, request, lines, opening)
     }
 
     pub(super) fn refuse<ReqBody, ResBody>(

@@ -95,7 +95,7 @@ impl Verifier {
     ///   none of these from another;
     /// - cannot be judged, since the store or the clock fails.
     pub async fn verify(&self, key: &str) -> Result<Identity, Denial> {
-        let digest = self.digest(key.as_bytes())?;
+        let digest = self.digest(key.as_bytes()).map_err(Denial::new)?;
         match self.look_up_now(&digest) {
             Some(result) => result,
             None => self.look_up(digest).await,
@@ -104,7 +104,7 @@ impl Verifier {
 
     /// The digest of what was sent, if it has the format of a key.
     #[inline]
-    pub(crate) fn digest(&self, sent: &[u8]) -> Result<KeyDigest, Denial> {
+    pub(crate) fn digest(&self, sent: &[u8]) -> Result<KeyDigest, DenialKind> {
         if self
             .0
             .formats
@@ -113,7 +113,7 @@ impl Verifier {
         {
             Ok(self.0.hasher.digest_octets(sent))
         } else {
-            Err(Denial::new(DenialKind::Malformed))
+            Err(DenialKind::Malformed)
         }
     }
 
