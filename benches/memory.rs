@@ -1,4 +1,4 @@
-//! How much memory a key takes in the memory store, and how fast keys come in.
+//! How much memory a key takes in the memory store, and how long it takes to insert and to find one.
 //!
 //! `cargo bench --bench memory` for a thousand, a hundred thousand and a million keys;
 //! `cargo bench --bench memory -- 10000000` for ten million, which takes some minutes.
@@ -22,7 +22,10 @@ fn main() {
     let arguments: Vec<String> = env::args().collect();
     let numbers = arguments[1..].iter().filter_map(|text| text.parse().ok());
     let counts: Vec<u32> = numbers.collect();
-    if let ([count], Some(owners)) = (&counts[..], owners(&arguments)) {
+    let owners = arguments
+        .iter()
+        .find(|text| OWNERS.contains(&text.as_str()));
+    if let ([count], Some(owners)) = (&counts[..], owners) {
         return fill(*count, owners);
     }
     let counts = if counts.is_empty() {
@@ -31,7 +34,7 @@ fn main() {
         counts
     };
     for count in counts {
-        for owners in ["one owner", "as many owners"] {
+        for owners in OWNERS {
             let program = env::current_exe().expect("has a path");
             let status = Command::new(program)
                 .args([&count.to_string(), owners])
@@ -41,13 +44,10 @@ fn main() {
     }
 }
 
-/// Whose the keys are, if the process is one that measures.
-fn owners(arguments: &[String]) -> Option<&str> {
-    arguments
-        .iter()
-        .map(String::as_str)
-        .find(|text| text.ends_with("owner") || text.ends_with("owners"))
-}
+const LOOK_UPS: u32 = 1_000_000;
+
+/// Whose the keys are.
+const OWNERS: [&str; 2] = ["one owner", "an owner each"];
 
 fn fill(count: u32, owners: &str) {
     // What the first key brings with it is no part of a key.
@@ -62,14 +62,22 @@ fn fill(count: u32, owners: &str) {
         };
         block_on(store.insert(record(number, &owner))).expect("new");
     }
-    let took = began.elapsed();
+    let each = |began: Instant, count: u32| began.elapsed().as_nanos() / u128::from(count);
+    let insert = each(began, count);
     let octets = resident().saturating_sub(before) / u64::from(count);
-    let each = took.as_nanos() / u128::from(count);
-    println!("{count:>9} keys of {owners:<14} {octets:>5} octets and {each:>5} ns each to insert");
-    for number in 0..count {
-        let found = store.find_now(&digest(number)).expect("does not wait");
-        assert!(found.expect("no error").is_some(), "key {number}");
+
+    // In an order that no prefetcher knows.
+    let numbers = (0..LOOK_UPS).map(|step| step.wrapping_mul(2_654_435_761) % count);
+    let digests: Vec<_> = numbers.map(digest).collect();
+    let began = Instant::now();
+    for digest in &digests {
+        let found = store.find_now(digest).expect("does not wait");
+        assert!(found.expect("no error").is_some());
     }
+    let find = each(began, LOOK_UPS);
+    println!(
+        "{count:>9} keys, {owners:<13}: {octets} octets each, {insert} ns to insert, {find} ns to find"
+    );
 }
 
 /// A key with a name of 20 octets and three scopes; ids come in the order of time.

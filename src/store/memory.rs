@@ -24,7 +24,8 @@ use crate::record::secret::SecretVersion;
 /// Keeps keys in memory, for tests and for servers whose keys need not outlive the process.
 ///
 /// Look-ups never wait, for each other or for a change. Changes wait for each other only. Clones
-/// share one store. It holds as many keys as were inserted and not deleted.
+/// share one store. It holds as many keys as were inserted and not deleted; one with a name of 20
+/// octets and no scopes but the common three takes some 290 octets.
 ///
 /// ```
 /// use tower_api_key::{KeyManager, MemoryStore, NewKey, Scope};
