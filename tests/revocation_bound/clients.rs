@@ -31,8 +31,18 @@ impl Clients {
         Self { http, node }
     }
 
-    /// The status that the node answers to this key.
+    /// What the node answers to this key: 200 or 401. Where it says that the store is too slow, on
+    /// a busy machine, the request is sent again.
     pub(crate) async fn status(&self, key: &str) -> u16 {
+        loop {
+            match self.once(key).await {
+                503 => tokio::time::sleep(Duration::from_millis(20)).await,
+                status => return status,
+            }
+        }
+    }
+
+    async fn once(&self, key: &str) -> u16 {
         let request = Request::get(format!("http://{}/items", self.node))
             .header("x-api-key", key)
             .body(Empty::new())
