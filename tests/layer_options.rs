@@ -174,7 +174,7 @@ async fn keys_are_read_from_the_listed_headers_only() {
     for lines in [&both[..], &both[..1], &both[1..]] {
         let answer = send(&mut service, request("GET", lines)).await;
         answer.assert_allowed();
-        assert_eq!(answer.header("vary"), "authorization, x-acme-key");
+        assert_eq!(answer.header("vary"), "x-acme-key, Authorization");
         assert_eq!(answer.header("cache-control"), "private");
         assert!(seen.headers().is_empty(), "the credential was left");
     }
@@ -184,7 +184,7 @@ async fn keys_are_read_from_the_listed_headers_only() {
         (answer.status, answer.kind),
         (401, Some(DenialKind::Missing))
     );
-    assert_eq!(answer.header("vary"), "authorization, x-acme-key");
+    assert_eq!(answer.header("vary"), "x-acme-key, Authorization");
     let lines = [("x-acme-key", key), ("x-api-key", UNKNOWN)];
     send(&mut service, request("GET", &lines))
         .await
@@ -197,6 +197,19 @@ async fn keys_are_read_from_the_listed_headers_only() {
         (401, Some(DenialKind::Malformed))
     );
     assert_eq!(seen.calls(), 4);
+}
+
+#[tokio::test]
+async fn vary_is_written_the_same_way_for_the_default_and_for_listed_headers() {
+    let (_, issued, layer) = fixture().await;
+    let listed = [KeySource::X_API_KEY, KeySource::BEARER];
+    for layer in [layer.clone().with_sources(listed).unwrap(), layer] {
+        let (mut service, _) = probed(&layer);
+        for key in [issued.key.expose_secret(), UNKNOWN] {
+            let answer = send(&mut service, get(key)).await;
+            assert_eq!(answer.header("vary"), "X-API-Key, Authorization");
+        }
+    }
 }
 
 #[tokio::test]
@@ -276,15 +289,25 @@ fn sources_that_cannot_work_are_refused() {
         assert_config_error(with_sources(&[twice, twice]), kind, &message);
     }
     for reserved in [
+        "accept-encoding",
+        "access-control-request-method",
         "connection",
         "content-length",
         "content-type",
         "cookie",
+        "date",
+        "forwarded",
         "host",
         "origin",
         "proxy-authorization",
+        "range",
+        "sec-websocket-protocol",
+        "set-cookie",
         "transfer-encoding",
         "upgrade",
+        "user-agent",
+        "x-forwarded-for",
+        "x-http-method-override",
     ] {
         let message = format!("expected a header for keys, found {reserved}");
         assert_config_error(with_sources(&["x-api-key", reserved]), kind, &message);

@@ -53,17 +53,16 @@ fn defect(path: &str) -> Option<&'static str> {
     if path == "/" {
         return Some("found \"/\", which stands for the whole of a nested router too");
     }
-    if path
-        .split('/')
-        .skip(1)
-        .any(|segment| matches!(segment, "" | "." | ".."))
-    {
+    // One slash may end it: "/docs/" is another path than "/docs".
+    let mut segments = path.strip_suffix('/').unwrap_or(path).split('/').skip(1);
+    if segments.any(|segment| matches!(segment, "" | "." | "..")) {
         return Some("found one with an empty or dot segment");
     }
     if !path.bytes().all(|octet| octet.is_ascii_graphic()) {
         return Some("found one with an octet other than printable ASCII");
     }
-    if path.contains(['*', '{', '}', ':', '%', ';', '\\', '?', '#']) {
+    // A colon within a segment is no pattern: "/v1/items:batch".
+    if path.contains(['*', '{', '}', '%', ';', '\\', '?', '#']) || path.contains("/:") {
         return Some(
             "found one with a pattern, an escape, a parameter or a query: paths are exact",
         );

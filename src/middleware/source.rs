@@ -54,7 +54,7 @@ impl Sources {
         let refuse = |message: String| Err(ConfigError::new(ConfigErrorKind::Sources, message));
         let mut names: Vec<HeaderName> = Vec::new();
         for KeySource { header } in sources {
-            if RESERVED.contains(&header) || is_override(&header) {
+            if is_reserved(&header) {
                 return refuse(format!("expected a header for keys, found {header}"));
             }
             if names.contains(&header) {
@@ -68,13 +68,7 @@ impl Sources {
             let (max, found) = (Self::MAX, names.len());
             return refuse(format!("expected 1 to {max} key sources, found {found}"));
         }
-        let Ok(vary) = HeaderValue::try_from(
-            names
-                .iter()
-                .map(HeaderName::as_str)
-                .collect::<Vec<_>>()
-                .join(", "),
-        ) else {
+        let Ok(vary) = HeaderValue::try_from(vary(&names)) else {
             return refuse("expected header names that fit into one Vary line".to_owned());
         };
         let has_bearer = names.contains(&header::AUTHORIZATION);
@@ -130,20 +124,71 @@ impl fmt::Debug for Sources {
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// Headers that mean something else to servers, proxies or browsers.
-const RESERVED: [HeaderName; 14] = [
-    header::ACCESS_CONTROL_REQUEST_METHOD,
+/// The names as people write them, `Authorization` last.
+fn vary(names: &[HeaderName]) -> String {
+    let (bearer, others): (Vec<_>, Vec<_>) = names
+        .iter()
+        .partition(|name| **name == header::AUTHORIZATION);
+    let written = others.into_iter().chain(bearer).map(|name| match name {
+        name if *name == header::AUTHORIZATION => "Authorization",
+        name if *name == X_API_KEY => "X-API-Key",
+        name => name.as_str(),
+    });
+    written.collect::<Vec<_>>().join(", ")
+}
+
+/// Whether a header means something else to servers, proxies or browsers.
+fn is_reserved(name: &HeaderName) -> bool {
+    let starts = |start: &&str| name.as_str().starts_with(*start);
+    is_override(name) || RESERVED.contains(name) || RESERVED_STARTS.iter().any(starts)
+}
+
+const RESERVED: [HeaderName; 24] = [
+    header::CACHE_CONTROL,
     header::CONNECTION,
-    header::CONTENT_LENGTH,
-    header::CONTENT_TYPE,
     header::COOKIE,
+    header::DATE,
+    header::DNT,
     header::EXPECT,
+    header::FORWARDED,
+    header::FROM,
     header::HOST,
+    header::MAX_FORWARDS,
     header::ORIGIN,
-    header::PROXY_AUTHORIZATION,
+    header::PRAGMA,
+    header::RANGE,
     header::REFERER,
+    header::SET_COOKIE,
     header::TE,
     header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
+    header::UPGRADE_INSECURE_REQUESTS,
+    header::USER_AGENT,
+    header::VARY,
+    header::VIA,
+    header::WWW_AUTHENTICATE,
 ];
+
+const RESERVED_STARTS: [&str; 8] = [
+    "accept",
+    "access-control-",
+    "content-",
+    "if-",
+    "keep-alive",
+    "proxy-",
+    "sec-",
+    "x-forwarded-",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_what_its_sources_would_make() {
+        let sources = [KeySource::BEARER, KeySource::X_API_KEY];
+        let (made, default) = (Sources::new(sources).unwrap(), Sources::default());
+        assert_eq!((made.names, made.vary), (default.names, default.vary));
+    }
+}
