@@ -72,6 +72,10 @@ async fn several_formats_are_accepted_and_no_other() {
             .filter(|index| has(*index))
             .map(|index| formats[index]);
         let verifier = Verifier::new(store.clone()).with_formats(formats);
+        let Ok(verifier) = verifier else {
+            assert_eq!(accepted, 0, "only no format at all is refused");
+            continue;
+        };
         for (index, key) in issued.iter().enumerate() {
             let expected = if has(index) {
                 Ok(1)
@@ -83,6 +87,23 @@ async fn several_formats_are_accepted_and_no_other() {
     }
 }
 
+/// So no layer can be made of such a verifier either.
+#[test]
+fn a_verifier_without_a_format_or_with_one_twice_cannot_be_made() {
+    let tc = KeyFormat::default();
+    for (formats, message) in [
+        (&[][..], "expected at least one key format, found none"),
+        (
+            &[tc, tc.with_checksum()],
+            "expected each key prefix once, found \"tc_\" twice",
+        ),
+    ] {
+        let verifier = Verifier::new(MemoryStore::new());
+        let error = verifier.with_formats(formats.iter().copied()).unwrap_err();
+        assert_eq!(error.to_string(), message);
+    }
+}
+
 #[tokio::test]
 async fn what_is_no_key_is_refused_without_a_look_up() {
     let format = KeyFormat::default().with_checksum();
@@ -90,7 +111,7 @@ async fn what_is_no_key_is_refused_without_a_look_up() {
     let key = issue(&keys, Scope::READ).await.key;
     let key = key.expose_secret();
     let store = Counting::new(keys.store().clone());
-    let verifier = Verifier::new(store.clone()).with_formats([format]);
+    let verifier = Verifier::new(store.clone()).with_formats([format]).unwrap();
     let mut typo = key.to_owned().into_bytes();
     typo[20] = if typo[20] == b'0' { b'1' } else { b'0' };
     let typo = String::from_utf8(typo).unwrap();

@@ -153,6 +153,16 @@ impl KeyFormat {
         Ok(())
     }
 
+    /// Whether the text of a key of this format stands anywhere among these octets, whatever its
+    /// checksum.
+    pub(crate) fn occurs_in(&self, octets: &[u8]) -> bool {
+        let prefix = self.prefix_octets();
+        octets.windows(self.key_len()).any(|text| {
+            let digits = text.strip_prefix(prefix).and_then(<[u8]>::first_chunk);
+            digits.is_some_and(are_lower_hex)
+        })
+    }
+
     pub(super) fn prefix_octets(&self) -> &[u8] {
         &self.prefix[..usize::from(self.prefix_len)]
     }
@@ -280,6 +290,23 @@ mod tests {
                 format.check(&text.as_bytes()[..len]).is_err(),
                 "length {len}"
             );
+        }
+    }
+
+    #[test]
+    fn a_key_is_found_wherever_it_stands() {
+        let format = KeyFormat::default().with_checksum();
+        let key = format!("tc_{}", "0f".repeat(32));
+        for text in [
+            &*key,
+            &format!("x{key}"),
+            &format!("tc_tc_{key}"),
+            &format!("{key}0"),
+        ] {
+            assert!(format.occurs_in(text.as_bytes()), "{text}");
+        }
+        for text in ["", "tc_", &key[1..], &key[..66], &key.to_uppercase()] {
+            assert!(!format.occurs_in(text.as_bytes()), "{text}");
         }
     }
 

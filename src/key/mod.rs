@@ -21,6 +21,7 @@
 pub(crate) mod digest;
 pub(crate) mod env;
 pub(crate) mod format;
+pub(crate) mod formats;
 pub(crate) mod generate;
 pub(crate) mod hasher;
 pub(crate) mod random;
@@ -29,6 +30,7 @@ pub(crate) mod token;
 pub use digest::{InvalidDigest, KeyDigest};
 pub use env::{EnvKeyError, EnvKeyErrorKind};
 pub use format::{InvalidKey, InvalidKeyFormat, KeyFormat};
+pub use formats::InvalidKeyFormats;
 pub use hasher::{KeyHasher, PepperTooShort};
 pub use random::RandomnessError;
 pub use token::{ApiKey, InvalidKeyPrefix, KeyPrefix};

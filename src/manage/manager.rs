@@ -304,7 +304,7 @@ impl<S: KeyRegistry + Clone> KeyManager<S> {
     /// A verifier of this manager's keys: the same store, format, hasher and clock.
     pub fn verifier(&self) -> Verifier {
         Verifier::new(self.store.clone())
-            .with_formats([self.format])
+            .with_format(self.format)
             .with_hasher(self.hasher.clone())
             .with_clock(self.clock.clone())
     }

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::key::formats::InvalidKeyFormats;
+
 /// A layer was told something that cannot work or would not be safe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
@@ -35,6 +37,12 @@ impl ConfigError {
     /// What cannot work.
     pub fn kind(&self) -> ConfigErrorKind {
         self.kind
+    }
+}
+
+impl From<InvalidKeyFormats> for ConfigError {
+    fn from(error: InvalidKeyFormats) -> Self {
+        Self::new(ConfigErrorKind::Formats, error.to_string())
     }
 }
 

@@ -7,7 +7,7 @@ use http::Method;
 use tower_layer::Layer;
 
 use super::challenge::Challenges;
-use super::config_error::{ConfigError, ConfigErrorKind};
+use super::config_error::ConfigError;
 use super::gate::Gate;
 use super::json::DefaultResponder;
 use super::service::ApiKeyAuth;
@@ -94,8 +94,7 @@ impl<R> ApiKeyLayer<R> {
         mut self,
         formats: impl IntoIterator<Item = KeyFormat>,
     ) -> Result<Self, ConfigError> {
-        self.gate.verifier = self.gate.verifier.with_formats(formats);
-        check_formats(self.gate.verifier.formats())?;
+        self.gate.verifier = self.gate.verifier.with_formats(formats)?;
         Ok(self)
     }
 
@@ -155,7 +154,8 @@ impl<R> ApiKeyLayer<R> {
     ///
     /// [`ConfigError`] when
     /// - there is no source, more than 8, or one twice;
-    /// - a header means something else to servers or browsers, such as `Cookie` or `Host`.
+    /// - a header means something else to servers or browsers, such as `Cookie`, `Host` or
+    ///   whatever starts with `Content-` or `Sec-`.
     pub fn with_sources(
         mut self,
         sources: impl IntoIterator<Item = KeySource>,
@@ -247,7 +247,8 @@ impl<R> ApiKeyLayer<R> {
 
     /// Lets requests without a key pass, whatever they ask for, without an identity.
     ///
-    /// Default: they are refused with 401. A request with a bad key is refused all the same.
+    /// Default: they are refused with 401. A request with a bad key is refused all the same, and so
+    /// is one whose credential headers are empty or hold a key in another way than `Bearer <key>`.
     ///
     /// # Security
     ///
@@ -345,25 +346,6 @@ impl<R> ApiKeyLayer<R> {
         Arc::make_mut(&mut self.gate.public_paths).add(method, path)?;
         Ok(self)
     }
-}
-
-fn check_formats(formats: &[KeyFormat]) -> Result<(), ConfigError> {
-    let refuse = |message: String| Err(ConfigError::new(ConfigErrorKind::Formats, message));
-    if formats.is_empty() {
-        return refuse("expected at least one key format, found none".to_owned());
-    }
-    for (index, format) in formats.iter().enumerate() {
-        if formats[..index]
-            .iter()
-            .any(|other| other.prefix() == format.prefix())
-        {
-            let prefix = format.prefix();
-            return refuse(format!(
-                "expected each key prefix once, found {prefix:?} twice"
-            ));
-        }
-    }
-    Ok(())
 }
 
 impl<S, R: Clone> Layer<S> for ApiKeyLayer<R> {

@@ -1,15 +1,16 @@
 //! Whether a record lets a key in.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
 
+use super::ends::{End, EnforcedEnds};
 use crate::clock::Clock;
 use crate::denial::{Denial, DenialKind};
 use crate::identity::Identity;
 use crate::key::digest::KeyDigest;
 use crate::record::key::KeyRecord;
+use crate::record::secret::SecretVersion;
 
 /// Judges the record that a store returned for a digest.
 ///
@@ -30,8 +31,7 @@ pub(crate) fn judge(
         // The store returned another key's record.
         .ok_or_else(|| Denial::new(DenialKind::Unknown))?;
 
-    let retires_at = versions[version].retires_at();
-    match standing(&record, retires_at, clock, ends) {
+    match standing(&record, &versions[version], clock, ends) {
         Ok(()) => Ok(Identity::new(record, version)),
         Err(kind) => Err(Denial::new(kind).of_key(record.id())),
     }
@@ -40,7 +40,7 @@ pub(crate) fn judge(
 #[inline]
 fn standing(
     record: &KeyRecord,
-    retires_at: Option<Timestamp>,
+    secret: &SecretVersion,
     clock: &dyn Clock,
     ends: &EnforcedEnds,
 ) -> Result<(), DenialKind> {
@@ -50,7 +50,7 @@ fn standing(
     if record.is_disabled() {
         return Err(DenialKind::Disabled);
     }
-    let expires_at = record.expires_at();
+    let (expires_at, retires_at) = (record.expires_at(), secret.retires_at());
     if expires_at.is_none() && retires_at.is_none() {
         return Ok(());
     }
@@ -58,42 +58,12 @@ fn standing(
     if now < Timestamp::UNIX_EPOCH {
         return Err(DenialKind::ClockUnset);
     }
-    if expires_at.is_some_and(|end| ends.has_come(end, now)) {
+    if expires_at.is_some_and(|at| ends.have(End::of_key(record.id(), at), now)) {
         return Err(DenialKind::Expired);
     }
-    if retires_at.is_some_and(|end| ends.has_come(end, now)) {
+    let of_secret = |at| End::of_secret(record.id(), secret.number(), at);
+    if retires_at.is_some_and(|at| ends.have(of_secret(at), now)) {
         return Err(DenialKind::Superseded);
     }
     Ok(())
-}
-
-/// Remembers the latest end that was enforced, so that a clock which steps back revives no key.
-///
-/// It remembers ends and not the time itself: after a clock that ran ahead by mistake is set
-/// right, only keys with ends up to one that was enforced stay refused.
-#[derive(Debug)]
-pub(crate) struct EnforcedEnds {
-    latest_microsecond: AtomicI64,
-}
-
-impl EnforcedEnds {
-    pub(crate) const fn new() -> Self {
-        Self {
-            latest_microsecond: AtomicI64::new(i64::MIN),
-        }
-    }
-
-    fn has_come(&self, end: Timestamp, now: Timestamp) -> bool {
-        // Exact, since records keep times to the microsecond.
-        let microsecond = end.as_microsecond();
-        if now >= end {
-            // Read before writing: an expired key that is sent again and again writes once.
-            if self.latest_microsecond.load(Ordering::Relaxed) < microsecond {
-                self.latest_microsecond
-                    .fetch_max(microsecond, Ordering::Relaxed);
-            }
-            return true;
-        }
-        microsecond <= self.latest_microsecond.load(Ordering::Relaxed)
-    }
 }

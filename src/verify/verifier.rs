@@ -3,12 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::check::{EnforcedEnds, judge};
+use super::check::judge;
+use super::ends::EnforcedEnds;
 use crate::clock::{Clock, SystemClock};
 use crate::denial::{Denial, DenialKind};
 use crate::identity::Identity;
 use crate::key::digest::KeyDigest;
 use crate::key::format::KeyFormat;
+use crate::key::formats::{InvalidKeyFormats, KeyFormats};
 use crate::key::hasher::KeyHasher;
 use crate::record::key::KeyRecord;
 use crate::store::contain::{contain, contain_future};
@@ -20,9 +22,12 @@ use crate::store::key_store::KeyStore;
 /// The layer has one inside. On its own it serves whatever is not HTTP: messages of a WebSocket,
 /// a queue, a line protocol. Clones share one store and are cheap.
 ///
-/// It remembers the latest end of a key or secret that it has enforced, and enforces ends up to
-/// that one for as long as it lives, whatever the clock says later: a clock that steps back revives
-/// no key.
+/// A key or secret that it has refused because its end had come, it refuses for as long as it or a
+/// clone of it lives, whatever the clock says later, unless that end is changed: a clock that steps
+/// back revives no such key. So one that ran ahead by mistake costs the keys with an end that were
+/// sent meanwhile, and no others. It remembers the latest 8,192 of those ends, in about half a
+/// megabyte; beyond these it refuses every key with an end up to the latest one that it forgot.
+/// Another verifier, in this process or elsewhere, knows nothing of it.
 ///
 /// ```
 /// use tower_api_key::{KeyManager, MemoryStore, NewKey};
@@ -45,7 +50,7 @@ pub struct Verifier(Arc<Parts>);
 
 struct Parts {
     store: Arc<dyn KeyStore>,
-    formats: Box<[KeyFormat]>,
+    formats: KeyFormats,
     hasher: KeyHasher,
     clock: Arc<dyn Clock>,
     ends: EnforcedEnds,
@@ -56,7 +61,7 @@ impl Verifier {
     pub fn new(store: impl KeyStore) -> Self {
         Self(Arc::new(Parts {
             store: Arc::new(store),
-            formats: Box::new([KeyFormat::default()]),
+            formats: KeyFormats::one(KeyFormat::default()),
             hasher: KeyHasher::sha256(),
             clock: Arc::new(SystemClock::new()),
             ends: EnforcedEnds::new(),
@@ -66,11 +71,29 @@ impl Verifier {
     /// Accepts keys of these formats, such as an old prefix beside a new one. Default: `tc_` and
     /// 64 digits.
     ///
-    /// With no format, every key is malformed; the layer refuses such a list when it is built.
-    #[must_use]
-    pub fn with_formats(self, formats: impl IntoIterator<Item = KeyFormat>) -> Self {
-        let formats = formats.into_iter().collect();
-        self.rebuilt(|parts| parts.formats = formats)
+    /// ```
+    /// use tower_api_key::key::KeyFormat;
+    /// use tower_api_key::{MemoryStore, Verifier};
+    ///
+    /// let formats = [KeyFormat::default(), KeyFormat::new("acme_")?.with_checksum()];
+    /// let verifier = Verifier::new(MemoryStore::new()).with_formats(formats)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidKeyFormats`] when there is no format, or two have the same prefix.
+    pub fn with_formats(
+        self,
+        formats: impl IntoIterator<Item = KeyFormat>,
+    ) -> Result<Self, InvalidKeyFormats> {
+        let formats = KeyFormats::new(formats)?;
+        Ok(self.rebuilt(|parts| parts.formats = formats))
+    }
+
+    /// Accepts keys of this format only.
+    pub(crate) fn with_format(self, format: KeyFormat) -> Self {
+        self.rebuilt(|parts| parts.formats = KeyFormats::one(format))
     }
 
     /// Digests keys with this hasher. Default: SHA-256.
@@ -134,8 +157,10 @@ impl Verifier {
         self.judge(found, &digest)
     }
 
-    pub(crate) fn formats(&self) -> &[KeyFormat] {
-        &self.0.formats
+    /// Whether the text of a key stands anywhere among these octets.
+    pub(crate) fn occurs_in(&self, octets: &[u8]) -> bool {
+        let mut formats = self.0.formats.iter();
+        formats.any(|format| format.occurs_in(octets))
     }
 
     #[inline]

@@ -76,20 +76,68 @@ async fn a_clock_that_steps_back_revives_no_key() {
         Err(DenialKind::Expired)
     );
     clock.step_back(HOUR);
-    // What was refused stays refused, and so does what had ended before it.
-    for ended in [&hour, &minute] {
-        for verifier in [&verifier, &copy] {
-            let verdict = verdict(verifier, ended.key.expose_secret()).await;
-            assert_eq!(verdict, Err(DenialKind::Expired));
+    // What was refused stays refused; what was not has an end that lies ahead again.
+    for verifier in [&verifier, &copy] {
+        assert_eq!(
+            verdict(verifier, hour.key.expose_secret()).await,
+            Err(DenialKind::Expired)
+        );
+        for unused in [&minute, &day] {
+            assert_eq!(verdict(verifier, unused.key.expose_secret()).await, Ok(1));
         }
     }
-    assert_eq!(verdict(&verifier, day.key.expose_secret()).await, Ok(1));
+    // Another verifier knows nothing of it.
+    assert_eq!(
+        verdict(&keys.verifier(), hour.key.expose_secret()).await,
+        Ok(1)
+    );
     let later = KeyUpdate::new().with_expires_at(Some(clock.now() + HOUR * 2));
     keys.update(&hour.record.id(), later).await.unwrap();
     assert_eq!(verdict(&verifier, hour.key.expose_secret()).await, Ok(1));
 }
 
-/// Only ends up to one that was enforced stay refused, not every end up to a wrong time.
+#[tokio::test]
+async fn a_clock_that_steps_back_revives_no_superseded_secret() {
+    let (keys, clock) = timed_keys();
+    let (one, two) = (
+        issue(&keys, Scope::READ).await,
+        issue(&keys, Scope::READ).await,
+    );
+    let new = keys.rotate(&one.record.id(), HOUR).await.unwrap();
+    keys.rotate(&two.record.id(), HOUR).await.unwrap();
+    let verifier = keys.verifier();
+    clock.advance(HOUR);
+    let superseded = Err(DenialKind::Superseded);
+    assert_eq!(
+        verdict(&verifier, one.key.expose_secret()).await,
+        superseded
+    );
+    clock.step_back(HOUR);
+    assert_eq!(
+        verdict(&verifier, one.key.expose_secret()).await,
+        superseded
+    );
+    assert_eq!(verdict(&verifier, new.key.expose_secret()).await, Ok(2));
+    assert_eq!(verdict(&verifier, two.key.expose_secret()).await, Ok(1));
+}
+
+/// Even where an end far ahead was enforced by mistake.
+#[tokio::test]
+async fn a_clock_that_ran_ahead_and_was_set_right_costs_only_the_keys_that_were_sent() {
+    let (keys, clock) = timed_keys();
+    let year = expiring(&keys, HOUR * 24 * 365).await;
+    let month = expiring(&keys, HOUR * 24 * 30).await;
+    let verifier = keys.verifier();
+    clock.set(Timestamp::MAX);
+    let expired = Err(DenialKind::Expired);
+    assert_eq!(verdict(&verifier, year.key.expose_secret()).await, expired);
+    clock.set(START.parse().unwrap());
+    assert_eq!(verdict(&verifier, year.key.expose_secret()).await, expired);
+    assert_eq!(verdict(&verifier, month.key.expose_secret()).await, Ok(1));
+    let fresh = expiring(&keys, HOUR * 24 * 90).await;
+    assert_eq!(verdict(&verifier, fresh.key.expose_secret()).await, Ok(1));
+}
+
 #[tokio::test]
 async fn a_clock_that_ran_ahead_and_was_set_right_ends_no_later_key() {
     let (keys, clock) = timed_keys();

@@ -145,6 +145,12 @@ fn of_keys(marker: &Marker) -> Printed {
         ),
         both("InvalidKeyFormat", &KeyFormat::new("TC_").unwrap_err()),
         both(
+            "InvalidKeyFormats",
+            &tower_api_key::Verifier::new(MemoryStore::new())
+                .with_formats([format; 2])
+                .unwrap_err(),
+        ),
+        both(
             "InvalidKeyPrefix",
             &key.parse::<tower_api_key::key::KeyPrefix>().unwrap_err(),
         ),
