@@ -33,6 +33,8 @@ pub enum DenialKind {
     Ambiguous,
     /// Two headers held different keys.
     Conflicting,
+    /// `Authorization` held a key, or something without a scheme, but not as `Bearer <key>`.
+    NotBearer,
     /// What was sent has not the format of a key.
     Malformed,
     /// No such key.
@@ -55,6 +57,23 @@ pub enum DenialKind {
     StorePanicked,
     /// The clock reads before 1970, so no end of a key can be judged.
     ClockUnset,
+}
+
+/// Reasons that a client cannot tell from each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DenialClass {
+    /// No key was sent, or not as one is sent.
+    NoKey,
+    /// What was sent could be read in more than one way.
+    Unclear,
+    /// The key that was sent is not accepted.
+    BadKey,
+    /// The key lacks a scope.
+    LacksScope,
+    /// No key is enough.
+    NotPermitted,
+    /// The server cannot tell.
+    Fault,
 }
 
 impl Denial {
@@ -111,18 +130,29 @@ impl Denial {
 
     /// The status that answers the refusal in HTTP: 400, 401, 403 or 503.
     pub fn status(&self) -> StatusCode {
+        match self.class() {
+            DenialClass::Unclear => StatusCode::BAD_REQUEST,
+            DenialClass::NoKey | DenialClass::BadKey => StatusCode::UNAUTHORIZED,
+            DenialClass::LacksScope | DenialClass::NotPermitted => StatusCode::FORBIDDEN,
+            DenialClass::Fault => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// What the client may learn of the reason.
+    pub(crate) fn class(&self) -> DenialClass {
         match self.kind {
-            DenialKind::Ambiguous | DenialKind::Conflicting => StatusCode::BAD_REQUEST,
-            DenialKind::Missing
-            | DenialKind::Malformed
+            DenialKind::Missing | DenialKind::NotBearer => DenialClass::NoKey,
+            DenialKind::Ambiguous | DenialKind::Conflicting => DenialClass::Unclear,
+            DenialKind::Malformed
             | DenialKind::Unknown
             | DenialKind::Revoked
             | DenialKind::Disabled
             | DenialKind::Expired
-            | DenialKind::Superseded => StatusCode::UNAUTHORIZED,
-            DenialKind::InsufficientScope | DenialKind::NotPermitted => StatusCode::FORBIDDEN,
+            | DenialKind::Superseded => DenialClass::BadKey,
+            DenialKind::InsufficientScope => DenialClass::LacksScope,
+            DenialKind::NotPermitted => DenialClass::NotPermitted,
             DenialKind::StoreFailed | DenialKind::StorePanicked | DenialKind::ClockUnset => {
-                StatusCode::SERVICE_UNAVAILABLE
+                DenialClass::Fault
             }
         }
     }
@@ -132,6 +162,7 @@ impl Denial {
             DenialKind::Missing => "no key was sent",
             DenialKind::Ambiguous => "a credential header came more than once",
             DenialKind::Conflicting => "two headers held different keys",
+            DenialKind::NotBearer => "Authorization held something else than \"Bearer <key>\"",
             DenialKind::Malformed => "what was sent has not the format of a key",
             DenialKind::Unknown => "no such key",
             DenialKind::Revoked => "the key was revoked",

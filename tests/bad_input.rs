@@ -61,7 +61,7 @@ async fn seventy_kilobytes_are_refused_over_both_protocols() {
         answer.assert_told(DenialKind::Malformed);
     }
     let answer = server.http1(&[("authorization", large.as_bytes())]).await;
-    answer.assert_told(DenialKind::Missing);
+    answer.assert_told(DenialKind::NotBearer);
     assert_eq!((store.count(), server.calls()), (0, 0));
     // However many spaces stand in front of it, this is the key.
     let answer = server.http1(&[("authorization", spaces.as_bytes())]).await;
@@ -227,7 +227,7 @@ async fn empty_values_and_look_alikes_are_no_keys() {
         (
             "authorization",
             format!("Bearer\u{a0}{key}"),
-            DenialKind::Missing,
+            DenialKind::NotBearer,
         ),
         (
             "authorization",
@@ -237,7 +237,7 @@ async fn empty_values_and_look_alikes_are_no_keys() {
         (
             "authorization",
             format!("\u{212c}earer {key}"),
-            DenialKind::Missing,
+            DenialKind::NotBearer,
         ),
         (
             "authorization",

@@ -12,8 +12,11 @@ use support::inner::Probe;
 use support::stores::{Fixed, Panics, Place};
 use support::{Sent, UNKNOWN, get, issue, request, request_to, send, timed_keys};
 use tower::Layer;
+use tower_api_key::key::KeyDigest;
 use tower_api_key::observe::TracingObserver;
-use tower_api_key::{ApiKeyLayer, Scope};
+use tower_api_key::record::KeyRecord;
+use tower_api_key::store::{StoreError, StoreErrorKind};
+use tower_api_key::{ApiKeyLayer, KeyStore, Scope};
 use tracing_subscriber::fmt::MakeWriter;
 
 /// What was written to the log.
@@ -123,6 +126,20 @@ fn each_decision_is_one_event() {
     );
 }
 
+/// A store that always gives this error.
+struct Down(StoreError);
+
+#[async_trait::async_trait]
+impl KeyStore for Down {
+    async fn find(&self, _: &KeyDigest) -> Result<Option<Arc<KeyRecord>>, StoreError> {
+        Err(self.0.clone())
+    }
+
+    fn find_now(&self, _: &KeyDigest) -> Option<Result<Option<Arc<KeyRecord>>, StoreError>> {
+        Some(Err(self.0.clone()))
+    }
+}
+
 #[test]
 fn a_fault_of_the_server_is_an_error_with_its_cause() {
     let (keys, clock) = timed_keys();
@@ -132,6 +149,14 @@ fn a_fault_of_the_server_is_an_error_with_its_cause() {
         fault(&ApiKeyLayer::new(Fixed::FailsNow)),
         [format!(
             "{refused}the store could not answer cause=no connection"
+        )]
+    );
+    let down = StoreError::new(StoreErrorKind::Unavailable, "no answer from db:5432")
+        .with_source(io::Error::other("connection reset"));
+    assert_eq!(
+        fault(&ApiKeyLayer::new(Down(down))),
+        [format!(
+            "{refused}the store could not answer cause=no answer from db:5432: connection reset"
         )]
     );
     let panics = Panics::new(keys.store().clone(), Place::InFindNow);

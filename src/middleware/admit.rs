@@ -6,6 +6,7 @@ use http::{HeaderValue, Request, Response};
 use super::extract::{self, Lines};
 use super::gate::{Gate, Opening};
 use crate::identity::Identity;
+use crate::verify::verifier::Verifier;
 
 /// Prepares a request for the inner service: the credential goes, the identity comes.
 ///
@@ -57,7 +58,7 @@ fn hide_credentials(gate: &Gate, headers: &mut HeaderMap, lines: Lines) {
         } else if lines.repeated & bit == 0 {
             headers.remove(name);
         } else {
-            remove_ours(headers, name);
+            remove_ours(headers, name, &gate.verifier);
         }
     }
 }
@@ -71,11 +72,11 @@ fn mark_sensitive(headers: &mut HeaderMap, name: &HeaderName) {
 }
 
 /// Removes a source's lines that are ours; those of `Authorization` that are someone else's stay.
-fn remove_ours(headers: &mut HeaderMap, name: &HeaderName) {
+fn remove_ours(headers: &mut HeaderMap, name: &HeaderName, verifier: &Verifier) {
     let others: Vec<HeaderValue> = headers
         .get_all(name)
         .iter()
-        .filter(|value| extract::token(name, value.as_bytes()).is_none())
+        .filter(|value| !extract::is_ours(name, value.as_bytes(), verifier))
         .cloned()
         .collect();
     headers.remove(name);
@@ -106,19 +107,9 @@ impl Mark {
     }
 }
 
-/// Completes a responder's answer to a refusal.
-pub(super) fn complete_refusal<B>(gate: &Gate, response: &mut Response<B>) {
-    response.headers_mut().append(VARY, gate.sources.vary());
-    forbid_storing(response);
-}
-
-/// Keeps caches from storing an answer, unless its responder has said what they may do.
-pub(super) fn forbid_storing<B>(response: &mut Response<B>) {
-    set_default(response.headers_mut(), CACHE_CONTROL, NO_STORE);
-}
-
+/// Sets a header that has no value yet.
 #[inline]
-fn set_default(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+pub(super) fn set_default(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
     // To compare the few names there are is quicker than to hash one that is not there.
     if !headers.keys().any(|other| *other == name) {
         headers.insert(name, value);
@@ -126,4 +117,3 @@ fn set_default(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
 }
 
 const PRIVATE: HeaderValue = HeaderValue::from_static("private");
-const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");

@@ -3,7 +3,7 @@
 use http::HeaderValue;
 
 use super::config_error::{ConfigError, ConfigErrorKind};
-use crate::denial::{Denial, DenialKind};
+use crate::denial::{Denial, DenialClass};
 
 /// The challenges of one realm, made when the layer is built.
 #[derive(Debug)]
@@ -43,20 +43,15 @@ impl Challenges {
 
     /// The challenge that goes with a refusal; `None` when another key would not help.
     ///
-    /// `error` is left out when no key was sent (RFC 6750, section 3.1).
+    /// `error` is left out when no key was sent, or not as Bearer (RFC 6750, section 3.1).
     pub(super) fn of(&self, denial: &Denial) -> Option<HeaderValue> {
-        match denial.kind() {
-            DenialKind::Missing => Some(self.missing.clone()),
-            DenialKind::Ambiguous | DenialKind::Conflicting => Some(self.invalid_request.clone()),
-            DenialKind::Malformed
-            | DenialKind::Unknown
-            | DenialKind::Revoked
-            | DenialKind::Disabled
-            | DenialKind::Expired
-            | DenialKind::Superseded => Some(self.invalid_token.clone()),
-            DenialKind::InsufficientScope => Some(self.scope_challenge(denial)),
-            DenialKind::NotPermitted => Some(self.insufficient_scope.clone()),
-            DenialKind::StoreFailed | DenialKind::StorePanicked | DenialKind::ClockUnset => None,
+        match denial.class() {
+            DenialClass::NoKey => Some(self.missing.clone()),
+            DenialClass::Unclear => Some(self.invalid_request.clone()),
+            DenialClass::BadKey => Some(self.invalid_token.clone()),
+            DenialClass::LacksScope => Some(self.scope_challenge(denial)),
+            DenialClass::NotPermitted => Some(self.insufficient_scope.clone()),
+            DenialClass::Fault => None,
         }
     }
 

@@ -4,6 +4,7 @@ use http::header::{self, HeaderMap, HeaderName};
 
 use super::source::Sources;
 use crate::denial::DenialKind;
+use crate::verify::verifier::Verifier;
 
 /// What a request's headers hold for the layer.
 pub(super) struct Sent<'a> {
@@ -23,12 +24,13 @@ pub(super) struct Lines {
 
 /// Reads the one key that these headers may hold.
 ///
-/// - `Authorization` with another scheme than Bearer is someone else's.
-/// - An empty value of another header is no key.
+/// - `Authorization` with another scheme than Bearer is someone else's, unless a key stands in it.
+/// - An empty value is no key, and neither is one in `Authorization` without `Bearer`: on their own
+///   they are refused, since they were meant to be one, and beside a key they change nothing.
 /// - More than one line of a header is ambiguous, whatever the lines hold: what reads the first and
 ///   what reads the last would disagree.
 /// - Two headers may hold the same key, but not different ones.
-pub(super) fn read<'a>(headers: &'a HeaderMap, sources: &Sources) -> Sent<'a> {
+pub(super) fn read<'a>(headers: &'a HeaderMap, sources: &Sources, verifier: &Verifier) -> Sent<'a> {
     let mut sent = Sent {
         key: Ok(None),
         lines: Lines::default(),
@@ -38,7 +40,7 @@ pub(super) fn read<'a>(headers: &'a HeaderMap, sources: &Sources) -> Sent<'a> {
     // One pass over the lines: quicker than to hash each source's name, up to some thirty headers.
     for (name, value) in headers {
         if let Some(index) = find(name) {
-            sent.add_line(&mut seen, 1 << index, name, value.as_bytes());
+            sent.add_line(&mut seen, 1 << index, name, value.as_bytes(), verifier);
         }
     }
     sent
@@ -47,7 +49,14 @@ pub(super) fn read<'a>(headers: &'a HeaderMap, sources: &Sources) -> Sent<'a> {
 impl<'a> Sent<'a> {
     /// Out of line, so that the pass over the other headers keeps its state in registers.
     #[inline(never)]
-    fn add_line(&mut self, seen: &mut u8, bit: u8, name: &HeaderName, value: &'a [u8]) {
+    fn add_line(
+        &mut self,
+        seen: &mut u8,
+        bit: u8,
+        name: &HeaderName,
+        value: &'a [u8],
+        verifier: &Verifier,
+    ) {
         if *seen & bit != 0 {
             self.lines.ours |= bit;
             self.lines.repeated |= bit;
@@ -55,30 +64,61 @@ impl<'a> Sent<'a> {
             return;
         }
         *seen |= bit;
-        if let Some(token) = token(name, value) {
+        let held = held(name, value, verifier);
+        if held != Held::OtherScheme {
             self.lines.ours |= bit;
-            if !token.is_empty() || *name == header::AUTHORIZATION {
-                self.add_token(token);
-            }
+            self.add(held);
         }
     }
 
-    fn add_token(&mut self, token: &'a [u8]) {
-        match self.key {
-            Ok(None) => self.key = Ok(Some(token)),
-            Ok(Some(other)) if other != token => self.key = Err(DenialKind::Conflicting),
-            Ok(Some(_)) | Err(_) => {}
-        }
+    fn add(&mut self, held: Held<'a>) {
+        self.key = match (self.key, held) {
+            (Ok(None) | Err(DenialKind::Missing | DenialKind::NotBearer), Held::Token(token)) => {
+                Ok(Some(token))
+            }
+            (Ok(Some(other)), Held::Token(token)) if other != token => Err(DenialKind::Conflicting),
+            (Ok(None) | Err(DenialKind::Missing), Held::NotBearer) => Err(DenialKind::NotBearer),
+            (Ok(None), Held::Nothing) => Err(DenialKind::Missing),
+            (Ok(_) | Err(_), _) => return,
+        };
     }
 }
 
-/// The token in one header value: what follows `Bearer`, or the whole value of another header;
-/// `None` when the value is not ours.
-pub(super) fn token<'a>(name: &HeaderName, value: &'a [u8]) -> Option<&'a [u8]> {
+/// What one line of a source holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Held<'a> {
+    /// What follows `Bearer`, or the whole value of another header.
+    Token(&'a [u8]),
+    /// Nothing at all.
+    Nothing,
+    /// In `Authorization`, a key or who knows what, but neither `Bearer <key>` nor the credentials
+    /// of another scheme.
+    NotBearer,
+    /// In `Authorization`, someone else's credentials.
+    OtherScheme,
+}
+
+/// Whether a line of a source is for this layer, whatever it is worth.
+pub(super) fn is_ours(name: &HeaderName, value: &[u8], verifier: &Verifier) -> bool {
+    held(name, value, verifier) != Held::OtherScheme
+}
+
+fn held<'a>(name: &HeaderName, value: &'a [u8], verifier: &Verifier) -> Held<'a> {
     let value = trim(value);
-    if *name != header::AUTHORIZATION {
-        return Some(value);
+    if *name == header::AUTHORIZATION {
+        match bearer_token(value) {
+            Some(token) => Held::Token(token),
+            None => without_bearer(value, verifier),
+        }
+    } else if value.is_empty() {
+        Held::Nothing
+    } else {
+        Held::Token(value)
     }
+}
+
+/// What follows `Bearer`.
+fn bearer_token(value: &[u8]) -> Option<&[u8]> {
     let (scheme, rest) = value.split_first_chunk()?;
     // The bit that tells the cases of a letter apart; set, no other octet becomes a letter.
     if scheme.map(|octet| octet | 0x20) != *BEARER {
@@ -91,6 +131,29 @@ pub(super) fn token<'a>(name: &HeaderName, value: &'a [u8]) -> Option<&'a [u8]> 
         [b'\t', ..] | [] => Some(rest),
         _ => None,
     }
+}
+
+/// What `Authorization` holds where it does not say `Bearer`.
+#[cold]
+fn without_bearer<'a>(value: &[u8], verifier: &Verifier) -> Held<'a> {
+    if value.is_empty() {
+        Held::Nothing
+    } else if has_scheme(value) && !verifier.occurs_in(value) {
+        Held::OtherScheme
+    } else {
+        Held::NotBearer
+    }
+}
+
+/// Whether a value starts with the name of a scheme and a space (RFC 9110, section 11.4).
+fn has_scheme(value: &[u8]) -> bool {
+    let end = value.iter().position(|octet| *octet == b' ');
+    end.is_some_and(|end| end > 0 && value[..end].iter().copied().all(is_token_octet))
+}
+
+/// `tchar` of RFC 9110, section 5.6.2.
+fn is_token_octet(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet)
 }
 
 /// Whether a malformed token may be several, which an intermediary joined (RFC 9110, section 5.3).
@@ -121,40 +184,83 @@ fn trim_start_spaces(mut value: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::memory::MemoryStore;
+
+    fn held_by<'a>(name: &'static str, value: &'a [u8]) -> Held<'a> {
+        let verifier = Verifier::new(MemoryStore::new());
+        held(&HeaderName::from_static(name), value, &verifier)
+    }
 
     #[test]
     fn the_scheme_ends_at_a_space_or_tab_and_has_no_case() {
-        for (value, expected) in [
-            ("Bearer abc", Some("abc")),
-            ("bEARER   abc", Some("abc")),
-            (" \tBearer abc\t ", Some("abc")),
-            ("Bearer", Some("")),
-            ("Bearer ", Some("")),
-            ("Bearer\tabc", Some("\tabc")),
-            ("Bearer \tabc", Some("\tabc")),
-            ("Bearer a b", Some("a b")),
-            ("Bearerabc", None),
-            ("Bearer:abc", None),
-            ("Bearer=abc", None),
-            ("Bea", None),
-            ("", None),
-            ("Basic abc", None),
-            ("abc", None),
+        for (value, token) in [
+            ("Bearer abc", "abc"),
+            ("bEARER   abc", "abc"),
+            (" \tBearer abc\t ", "abc"),
+            ("Bearer", ""),
+            ("Bearer ", ""),
+            ("Bearer\tabc", "\tabc"),
+            ("Bearer \tabc", "\tabc"),
+            ("Bearer a b", "a b"),
         ] {
-            let read = token(&header::AUTHORIZATION, value.as_bytes());
-            assert_eq!(read, expected.map(str::as_bytes), "{value:?}");
+            let expected = Held::Token(token.as_bytes());
+            assert_eq!(
+                held_by("authorization", value.as_bytes()),
+                expected,
+                "{value:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_the_credentials_of_another_scheme_are_someone_elses() {
+        let key = format!("tc_{}", "0f".repeat(32));
+        for value in [
+            "Basic YTpi",
+            "Digest a=\"b\", c=d",
+            "a!#$%&'*+-.^_`|~9 x",
+            "tc_ 0",
+        ] {
+            let held = held_by("authorization", value.as_bytes());
+            assert_eq!(held, Held::OtherScheme, "{value:?}");
+            let with_key = format!("{value}, {key}");
+            let held = held_by("authorization", with_key.as_bytes());
+            assert_eq!(held, Held::NotBearer, "{with_key:?}");
+        }
+        for value in [
+            &b"Bea"[..],
+            b"Bearerabc",
+            b"Bearer:abc",
+            b"Bearer: abc",
+            b"Bearer=abc",
+            b"Bearer,abc",
+            b"Bearer\xa0abc",
+            b"\"Bearer abc\"",
+            b"Basic\tabc",
+            b"\xe2\x84\xacearer abc",
+            key.as_bytes(),
+        ] {
+            assert_eq!(
+                held_by("authorization", value),
+                Held::NotBearer,
+                "{value:?}"
+            );
+        }
+        for value in ["", " \t"] {
+            assert_eq!(held_by("authorization", value.as_bytes()), Held::Nothing);
         }
     }
 
     #[test]
     fn another_header_is_its_whole_value() {
-        let name = HeaderName::from_static("x-api-key");
-        for (value, expected) in [(" abc\t", "abc"), ("Bearer abc", "Bearer abc"), (" ", "")] {
+        for (value, expected) in [(" abc\t", "abc"), ("Bearer abc", "Bearer abc")] {
+            let expected = Held::Token(expected.as_bytes());
             assert_eq!(
-                token(&name, value.as_bytes()),
-                Some(expected.as_bytes()),
+                held_by("x-api-key", value.as_bytes()),
+                expected,
                 "{value:?}"
             );
         }
+        assert_eq!(held_by("x-api-key", b" "), Held::Nothing);
     }
 }

@@ -88,7 +88,7 @@ impl Gate {
     /// The first step, which needs no store; and which header lines are the layer's own.
     #[inline]
     pub(super) fn examine<B>(&self, request: &Request<B>) -> (Step, Lines) {
-        let sent = extract::read(request.headers(), &self.sources);
+        let sent = extract::read(request.headers(), &self.sources, &self.verifier);
         let lines = sent.lines;
         if self.public_paths.contain(request) {
             return (Step::Open(Opening::PublicPath), lines);

@@ -5,6 +5,7 @@
 //! in JSON, and gRPC requests in gRPC.
 
 pub(crate) mod admit;
+pub(crate) mod answer;
 pub(crate) mod challenge;
 pub(crate) mod config_error;
 pub(crate) mod extract;

@@ -6,7 +6,7 @@ use std::fmt;
 use http::{HeaderValue, StatusCode};
 
 use super::challenge::Challenges;
-use crate::denial::{Denial, DenialKind};
+use crate::denial::{Denial, DenialClass};
 use crate::policy::head::RequestHead;
 use crate::scope::name::Scope;
 
@@ -65,22 +65,12 @@ impl<'a> Refusal<'a> {
 
     /// What the client should know.
     pub fn message(&self) -> Cow<'static, str> {
-        Cow::Borrowed(match self.denial.kind() {
-            DenialKind::Ambiguous | DenialKind::Conflicting => {
-                "Expected exactly one API key in exactly one header line."
-            }
-            DenialKind::InsufficientScope => return Cow::Owned(self.scope_message()),
-            DenialKind::NotPermitted => "This action is not permitted with any API key.",
-            DenialKind::StoreFailed | DenialKind::StorePanicked | DenialKind::ClockUnset => {
-                "API keys cannot be verified at the moment. Try again later."
-            }
-            DenialKind::Missing
-            | DenialKind::Malformed
-            | DenialKind::Unknown
-            | DenialKind::Revoked
-            | DenialKind::Disabled
-            | DenialKind::Expired
-            | DenialKind::Superseded => "Invalid or missing API key.",
+        Cow::Borrowed(match self.denial.class() {
+            DenialClass::NoKey | DenialClass::BadKey => "Invalid or missing API key.",
+            DenialClass::Unclear => "Expected exactly one API key in exactly one header line.",
+            DenialClass::LacksScope => return Cow::Owned(self.scope_message()),
+            DenialClass::NotPermitted => "This action is not permitted with any API key.",
+            DenialClass::Fault => "API keys cannot be verified at the moment. Try again later.",
         })
     }
 

@@ -8,13 +8,12 @@ use http::{Extensions, HeaderMap, Method, Request, Response, Uri};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::admit;
+use super::answer::answer;
 use super::challenge::Challenges;
 use super::config_error::ConfigError;
 use super::future::ResponseFuture;
 use super::json::DefaultResponder;
 use super::ready;
-use super::refusal::Refusal;
 use super::respond::Respond;
 use super::source::Sources;
 use crate::denial::{Denial, DenialKind};
@@ -96,7 +95,7 @@ impl<R> RequireScope<R> {
     }
 
     /// The identity among these extensions, if it has the scopes.
-    pub(crate) fn check<'a>(&self, extensions: &'a Extensions) -> Result<&'a Identity, Denial> {
+    fn check<'a>(&self, extensions: &'a Extensions) -> Result<&'a Identity, Denial> {
         let identity = extensions.get::<Identity>();
         let identity = identity.ok_or_else(|| Denial::new(DenialKind::Missing))?;
         if identity.scopes().contains_all(&self.scopes) {
@@ -122,13 +121,8 @@ impl<R> RequireScope<R> {
         if let Some(observer) = &self.observer {
             observer.decided(&Decision::new(head, Err(&denial)));
         }
-        let mut response = self
-            .responder
-            .respond(&Refusal::new(&denial, head, &self.challenges));
         // `Vary` is the outer layer's to say: it knows where keys are read from.
-        admit::forbid_storing(&mut response);
-        response.extensions_mut().insert(denial);
-        response
+        answer(&self.responder, head, denial, &self.challenges)
     }
 }
 

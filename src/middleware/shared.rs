@@ -1,11 +1,12 @@
 //! What a service and the futures of its responses have in common.
 
+use http::header::VARY;
 use http::{Request, Response};
 
 use super::admit::{self, Mark};
+use super::answer::answer;
 use super::extract::Lines;
 use super::gate::{Gate, Opening};
-use super::refusal::Refusal;
 use super::respond::Respond;
 use crate::denial::Denial;
 use crate::identity::Identity;
@@ -54,10 +55,10 @@ impl<R> Shared<R> {
     {
         let head = self.gate.head(request);
         self.gate.report(head, Err(&denial));
-        let refusal = Refusal::new(&denial, head, &self.gate.challenges);
-        let mut response = self.responder.respond(&refusal);
-        admit::complete_refusal(&self.gate, &mut response);
-        response.extensions_mut().insert(denial);
+        let mut response = answer(&self.responder, head, denial, &self.gate.challenges);
+        response
+            .headers_mut()
+            .append(VARY, self.gate.sources.vary());
         response
     }
 }

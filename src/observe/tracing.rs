@@ -1,12 +1,13 @@
 //! Decisions as `tracing` events.
 
 use std::error::Error;
+use std::fmt;
 
 use tracing::{Level, event};
 
 use super::decision::{Access, Decision};
 use super::observer::Observer;
-use crate::denial::{Denial, DenialKind};
+use crate::denial::DenialClass;
 
 /// Writes one `tracing` event for every decision.
 ///
@@ -14,7 +15,7 @@ use crate::denial::{Denial, DenialKind};
 /// | --- | --- | --- |
 /// | DEBUG | let through | `method`, `access`; of a key: `key_id`, `owner` |
 /// | INFO | refused | `method`, `reason`, and `key_id` where the key is known |
-/// | ERROR | refused because the store or the clock failed | also `cause` |
+/// | ERROR | refused because the store or the clock failed | also `cause`, with the errors that it came from |
 ///
 /// No event holds a key, a digest, or the target of the request, where clients put keys by
 /// mistake; a `TraceLayer` around this layer tells which request it was.
@@ -52,8 +53,10 @@ impl Observer for TracingObserver {
             }
             Err(denial) => {
                 let key_id = denial.key_id().map(tracing::field::display);
-                if is_fault(denial) {
-                    let cause = denial.source().map(tracing::field::display);
+                if denial.class() == DenialClass::Fault {
+                    let cause = denial
+                        .source()
+                        .map(|source| tracing::field::display(Chain(source)));
                     event!(Level::ERROR, %method, reason = %denial, key_id, cause, "request refused");
                 } else {
                     event!(Level::INFO, %method, reason = %denial, key_id, "request refused");
@@ -63,9 +66,17 @@ impl Observer for TracingObserver {
     }
 }
 
-fn is_fault(denial: &Denial) -> bool {
-    matches!(
-        denial.kind(),
-        DenialKind::StoreFailed | DenialKind::StorePanicked | DenialKind::ClockUnset
-    )
+/// An error and what it came from, each after a colon.
+struct Chain<'a>(&'a (dyn Error + 'static));
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
 }

@@ -104,7 +104,7 @@ impl Answer {
 
 fn challenge(kind: DenialKind) -> Option<&'static str> {
     match kind {
-        DenialKind::Missing => Some(r#"Bearer realm="api""#),
+        DenialKind::Missing | DenialKind::NotBearer => Some(r#"Bearer realm="api""#),
         DenialKind::Ambiguous | DenialKind::Conflicting => {
             Some(r#"Bearer realm="api", error="invalid_request""#)
         }

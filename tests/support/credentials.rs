@@ -1,10 +1,12 @@
 //! What the inner service sees of the credentials.
 
+use http::HeaderValue;
 use http::header::{ACCEPT, AUTHORIZATION};
-use tower_api_key::ApiKeyLayer;
+use tower_api_key::denial::DenialKind;
+use tower_api_key::{ApiKeyLayer, Scope};
 
 use super::support::stores::Yielding;
-use super::support::{request, request_to, send};
+use super::support::{Sent, issue, request, request_to, send};
 use super::{fixture, probed};
 
 #[tokio::test]
@@ -96,6 +98,118 @@ async fn of_several_lines_only_those_of_another_scheme_are_left() {
             .await
             .assert_allowed();
         assert_eq!(seen.headers().len(), 2);
-        assert!(seen.headers().values().all(http::HeaderValue::is_sensitive));
+        assert!(seen.headers().values().all(HeaderValue::is_sensitive));
+    }
+}
+
+/// `Authorization` with this key in it, but not as `Bearer <key>`.
+fn misspelt(key: &str) -> Vec<HeaderValue> {
+    let texts = [
+        "{}",
+        "Bearer{}",
+        "Bearer:{}",
+        "Bearer: {}",
+        "Bearer={}",
+        "Bearer,{}",
+        "Bearer;{}",
+        "Bearer\u{a0}{}",
+        "\"Bearer {}\"",
+        "Token {}",
+        "ApiKey {}",
+        "Digest username=\"{}\", realm=\"x\"",
+        "Basic YTpi, Bearer {}",
+    ];
+    let values = texts.map(|text| {
+        let octets = text.replace("{}", key).chars().map(|c| c as u8).collect();
+        HeaderValue::from_maybe_shared::<bytes::Bytes>(Vec::into(octets)).unwrap()
+    });
+    values.into()
+}
+
+fn with_authorization(mut request: Sent, value: &HeaderValue) -> Sent {
+    request.headers_mut().append(AUTHORIZATION, value.clone());
+    request
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_sent_as_bearer_opens_nothing() {
+    let (keys, issued, layer) = fixture().await;
+    let (mut strict, strictly_seen) = probed(&layer);
+    let (mut open, seen) = probed(&layer.with_insecure_anonymous_access());
+    let revoked = issue(&keys, Scope::READ).await;
+    keys.revoke(&revoked.record.id(), "leaked").await.unwrap();
+    for key in [&issued.key, &revoked.key] {
+        for value in misspelt(key.expose_secret()) {
+            for service in [&mut strict, &mut open] {
+                let request = with_authorization(request("GET", &[]), &value);
+                let answer = send(service, request).await;
+                answer.assert_refused(DenialKind::NotBearer);
+                // As if none was sent: the client may not have known how (RFC 6750, section 3.1).
+                let challenge = answer.header("www-authenticate");
+                assert_eq!(challenge, "Bearer realm=\"api\"", "{value:?}");
+                // Nor does it help a bad key.
+                let request = with_authorization(super::support::get("x"), &value);
+                let answer = send(service, request).await;
+                answer.assert_refused(DenialKind::Malformed);
+            }
+        }
+    }
+    assert_eq!((strictly_seen.calls(), seen.calls()), (0, 0));
+}
+
+/// Where a request passes for another reason, a key that was sent in whatever way goes no further.
+#[tokio::test]
+async fn a_key_that_is_not_sent_as_bearer_is_removed_or_marked() {
+    let (_, issued, layer) = fixture().await;
+    let layer = layer.with_public_path("/health").unwrap();
+    let layer = layer.with_preflight_allowed();
+    let (mut removing, removed) = probed(&layer);
+    let (mut keeping, kept) = probed(&layer.with_insecure_credential_kept());
+    let key = [("x-api-key", issued.key.expose_secret())];
+    let preflight = [("origin", "x"), ("access-control-request-method", "PUT")];
+    for value in misspelt(issued.key.expose_secret()) {
+        for (method, lines) in [
+            ("GET", &[][..]),
+            ("OPTIONS", &preflight),
+            ("GET", &[("authorization", "Basic YTpi")]),
+            ("HEAD", &key),
+        ] {
+            let target = if method == "GET" { "/health" } else { "/items" };
+            let request = || request_to(method, target, lines);
+            let mut others = request().headers().clone();
+            others.remove("x-api-key");
+            let answer = send(&mut removing, with_authorization(request(), &value)).await;
+            answer.assert_allowed();
+            assert_eq!(removed.headers(), others);
+            let answer = send(&mut keeping, with_authorization(request(), &value)).await;
+            answer.assert_allowed();
+            let headers = kept.headers();
+            let mut kept = headers.get_all(AUTHORIZATION).iter();
+            assert!(kept.all(HeaderValue::is_sensitive));
+            assert_eq!(headers.len(), lines.len() + 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_credentials_of_another_scheme_are_left_alone() {
+    let (_, issued, layer) = fixture().await;
+    let layer = layer.with_public_path("/health").unwrap();
+    let (mut service, seen) = probed(&layer);
+    let key = [("x-api-key", issued.key.expose_secret())];
+    for value in [
+        "Basic QWxhZGRpbjpPcGVuU2VzYW1l",
+        "Negotiate YII=",
+        "Digest username=\"a\", realm=\"x\"",
+        "Token 0123456789",
+        "AWS4-HMAC-SHA256 Credential=a/b, Signature=c",
+    ] {
+        let value = HeaderValue::from_static(value);
+        for request in [request("GET", &key), request_to("GET", "/health", &[])] {
+            let answer = send(&mut service, with_authorization(request, &value)).await;
+            answer.assert_allowed();
+            let kept = &seen.headers()[AUTHORIZATION];
+            assert_eq!((kept, kept.is_sensitive()), (&value, false));
+        }
     }
 }

@@ -28,11 +28,7 @@ async fn anonymous_access_is_for_requests_without_a_key() {
     let (_, issued, layer) = fixture().await;
     let key = issued.key.expose_secret();
     let (mut service, seen) = probed(&layer.with_insecure_anonymous_access());
-    for lines in [
-        &[][..],
-        &[("authorization", "Basic YTpi")],
-        &[("x-api-key", " ")],
-    ] {
+    for lines in [&[][..], &[("authorization", "Basic YTpi")]] {
         for method in ["GET", "DELETE", "BREW"] {
             let request = with_identity(request(method, lines), &identity().await);
             let answer = send(&mut service, request).await;
@@ -50,6 +46,12 @@ async fn anonymous_access_is_for_requests_without_a_key() {
         (&[("x-api-key", UNKNOWN)][..], DenialKind::Unknown),
         (&[("authorization", "Bearer")], DenialKind::Malformed),
         (&[("authorization", "Bearer ")], DenialKind::Malformed),
+        // Empty, or not Bearer: meant to be a key.
+        (&[("x-api-key", "")], DenialKind::Missing),
+        (&[("x-api-key", " ")], DenialKind::Missing),
+        (&[("authorization", "")], DenialKind::Missing),
+        (&[("authorization", key)], DenialKind::NotBearer),
+        (&[("authorization", "Bea")], DenialKind::NotBearer),
         (
             &[("x-api-key", ","), ("accept", "*/*")],
             DenialKind::Ambiguous,
@@ -122,6 +124,30 @@ async fn a_public_path_is_open_octet_for_octet() {
 }
 
 #[tokio::test]
+async fn a_slash_at_the_end_and_a_colon_within_are_exact() {
+    let (_, _, layer) = fixture().await;
+    let layer = layer.with_public_path("/docs/").unwrap();
+    let layer = layer.with_public_path("/v1/items:batch").unwrap();
+    let (mut service, _) = probed(&layer);
+    for (target, open) in [
+        ("/docs/", true),
+        ("/v1/items:batch", true),
+        ("/docs", false),
+        ("/docs//", false),
+        ("/docs/x", false),
+        ("/v1/items", false),
+        ("/v1/itemsxbatch", false),
+    ] {
+        let answer = send(&mut service, request_to("GET", target, &[])).await;
+        if open {
+            answer.assert_allowed();
+        } else {
+            answer.assert_refused(DenialKind::Missing);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_public_path_can_be_open_for_one_method() {
     let (_, _, layer) = fixture().await;
     let layer = layer
@@ -164,8 +190,9 @@ fn public_paths_that_are_not_exact_are_refused() {
             "found \"/\", which stands for the whole of a nested router too",
         ),
         ("//", SEGMENT),
-        ("/health/", SEGMENT),
+        ("/health//", SEGMENT),
         ("/a//b", SEGMENT),
+        ("/./", SEGMENT),
         ("/.", SEGMENT),
         ("/a/../b", SEGMENT),
         ("/hea lth", OCTET),
@@ -174,6 +201,7 @@ fn public_paths_that_are_not_exact_are_refused() {
         ("/health*", PATTERN),
         ("/{path}", PATTERN),
         ("/:path", PATTERN),
+        ("/a/:path/", PATTERN),
         ("/%2e%2e", PATTERN),
         ("/a;b", PATTERN),
         ("/a\\b", PATTERN),

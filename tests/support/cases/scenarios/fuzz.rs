@@ -205,7 +205,7 @@ fn expected(trial: &Trial) -> StatusCode {
     match oracle::sent(&trial.lines) {
         Sent::Ambiguous => StatusCode::BAD_REQUEST,
         Sent::Nothing if trial.allows_anonymous => StatusCode::OK,
-        Sent::Nothing | Sent::Malformed => StatusCode::UNAUTHORIZED,
+        Sent::Nothing | Sent::Misspelt | Sent::Malformed => StatusCode::UNAUTHORIZED,
         Sent::Key(_) if stored.fault == Fault::Error || stored.fault.panics() => {
             StatusCode::SERVICE_UNAVAILABLE
         }

@@ -9,6 +9,9 @@ use regex::bytes::Regex;
 static BEARER: LazyLock<Regex> =
     LazyLock::new(|| regex(r"^[ \t]*(?i:bearer)(?: +(.*?)|(\t.*?)|())[ \t]*$"));
 static PLAIN: LazyLock<Regex> = LazyLock::new(|| regex(r"^[ \t]*([^ \t].*?)[ \t]*$"));
+static OTHER_SCHEME: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"^[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+ .*[^ \t]"));
+static ANY_KEY: LazyLock<Regex> = LazyLock::new(|| regex(r"tc_[0-9a-f]{64}"));
 static KEY: LazyLock<Regex> = LazyLock::new(|| regex(r"^tc_[0-9a-f]{64}$"));
 
 /// An expression on octets, any of which may be text.
@@ -24,6 +27,8 @@ pub(crate) type Line = (&'static str, Vec<u8>);
 pub(crate) enum Sent {
     /// None, or none that is ours.
     Nothing,
+    /// None, but a header that was meant to hold one.
+    Misspelt,
     /// More than one.
     Ambiguous,
     /// One that has not the form of a key.
@@ -45,7 +50,15 @@ pub(crate) fn sent(lines: &[Line]) -> Sent {
     let bearer = captured(&BEARER, &authorization);
     let plain = captured(&PLAIN, &x_api_key);
     let token = match (bearer, plain) {
-        (None, None) => return Sent::Nothing,
+        (None, None) => {
+            let is_other = |value| OTHER_SCHEME.is_match(value) && !ANY_KEY.is_match(value);
+            let is_nothing = x_api_key.is_empty() && authorization.into_iter().all(is_other);
+            return if is_nothing {
+                Sent::Nothing
+            } else {
+                Sent::Misspelt
+            };
+        }
         (Some(one), Some(two)) if one != two => return Sent::Ambiguous,
         (one, two) => one.or(two).unwrap_or_default(),
     };
