@@ -18,7 +18,8 @@ use jiff::{SignedDuration, Timestamp};
 
 /// A source of wall-clock time.
 ///
-/// Every expiration date is compared with one of these, so that tests can set the time.
+/// Every expiration date is compared with one of these, so that tests can set the time. A closure
+/// `Fn() -> Timestamp` is a clock.
 pub trait Clock: Send + Sync + 'static {
     /// The current time.
     fn now(&self) -> Timestamp;
@@ -27,6 +28,15 @@ pub trait Clock: Send + Sync + 'static {
 impl<C: Clock + ?Sized> Clock for Arc<C> {
     fn now(&self) -> Timestamp {
         (**self).now()
+    }
+}
+
+impl<F> Clock for F
+where
+    F: Fn() -> Timestamp + Send + Sync + 'static,
+{
+    fn now(&self) -> Timestamp {
+        self()
     }
 }
 

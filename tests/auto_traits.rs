@@ -18,8 +18,8 @@ use tower_api_key::clock::{Clock, ManualClock, SystemClock};
 use tower_api_key::denial::{Denial, DenialKind};
 use tower_api_key::identity::Identity;
 use tower_api_key::key::{
-    ApiKey, EnvKeyError, InvalidDigest, InvalidKey, InvalidKeyFormat, InvalidKeyPrefix, KeyDigest,
-    KeyFormat, KeyHasher, KeyPrefix, PepperTooShort, RandomnessError,
+    ApiKey, EnvKeyError, InvalidDigest, InvalidKey, InvalidKeyFormat, InvalidKeyFormats,
+    InvalidKeyPrefix, KeyDigest, KeyFormat, KeyHasher, KeyPrefix, PepperTooShort, RandomnessError,
 };
 use tower_api_key::manage::{
     ImportRefusal, ImportReport, IssuedKey, KeyManager, LegacyKey, ManageError, NewKey,
@@ -101,6 +101,7 @@ fn users_can_move_share_and_clone_what_they_need() {
     error::<PepperTooShort>();
     error::<InvalidKey>();
     error::<InvalidKeyFormat>();
+    error::<InvalidKeyFormats>();
     error::<InvalidKeyPrefix>();
     error::<InvalidKeyId>();
     error::<InvalidDigest>();
@@ -155,6 +156,39 @@ async fn objects_serve_from_end_to_end() {
         notes.take(),
         ["key of acct_42", "InsufficientScope", "Unknown"]
     );
+}
+
+/// A shared seam is one whatever its type, and so is a boxed store or registry.
+#[tokio::test]
+async fn pointers_to_seams_are_seams() {
+    let (clock, notes) = (Arc::new(SystemClock::new()), Arc::new(Notes::default()));
+    let registry: Box<dyn KeyRegistry> = Box::new(MemoryStore::new());
+    let keys = KeyManager::new(Arc::new(registry)).with_clock(clock.clone());
+    let new = NewKey::new("acct_42", "CI").with_scopes(Scope::READ);
+    let key = keys.issue(new).await.unwrap().key;
+
+    let store: Box<dyn KeyStore> = Box::new(keys.store().clone());
+    let responder: Arc<dyn Respond<Full<Bytes>>> = Arc::new(DefaultResponder::new());
+    let layer = ApiKeyLayer::new(store)
+        .with_clock(clock)
+        .with_policy(Arc::new(MethodPolicy::new()))
+        .with_observer(notes.clone())
+        .with_responder(Arc::new(responder));
+    let mut service = layer.layer(Probe::new().0);
+    send(&mut service, get(key.expose_secret()))
+        .await
+        .assert_allowed();
+    let answer = send(&mut service, get(UNKNOWN)).await;
+    answer.assert_refused(DenialKind::Unknown);
+    assert_eq!(notes.take(), ["key of acct_42", "Unknown"]);
+}
+
+/// A closure tells the time.
+#[tokio::test]
+async fn a_closure_is_a_clock() {
+    let keys = KeyManager::new(MemoryStore::new()).with_clock(|| START.parse().unwrap());
+    let issued = keys.issue(NewKey::new("acct_42", "CI")).await.unwrap();
+    assert_eq!(issued.record.created_at(), START.parse().unwrap());
 }
 
 /// The do-nothing observer is one.

@@ -1,5 +1,7 @@
 //! The seam for answers to refusals.
 
+use std::sync::Arc;
+
 use http::Response;
 
 use super::refusal::Refusal;
@@ -23,16 +25,25 @@ use super::refusal::Refusal;
 /// # fn check(_: impl Respond<String>) {}
 /// # check(responder);
 /// ```
-pub trait Respond<B> {
+pub trait Respond<B>: Send + Sync + 'static {
     /// The response.
     fn respond(&self, refusal: &Refusal<'_>) -> Response<B>;
 }
 
 impl<F, B> Respond<B> for F
 where
-    F: Fn(&Refusal<'_>) -> Response<B>,
+    F: Fn(&Refusal<'_>) -> Response<B> + Send + Sync + 'static,
 {
     fn respond(&self, refusal: &Refusal<'_>) -> Response<B> {
         self(refusal)
+    }
+}
+
+impl<R, B> Respond<B> for Arc<R>
+where
+    R: Respond<B> + ?Sized,
+{
+    fn respond(&self, refusal: &Refusal<'_>) -> Response<B> {
+        (**self).respond(refusal)
     }
 }

@@ -26,7 +26,7 @@ where
     }
 }
 
-impl Observer for Arc<dyn Observer> {
+impl<T: Observer + ?Sized> Observer for Arc<T> {
     fn decided(&self, decision: &Decision<'_>) {
         (**self).decided(decision);
     }

@@ -24,7 +24,7 @@ where
     }
 }
 
-impl ScopePolicy for Arc<dyn ScopePolicy> {
+impl<T: ScopePolicy + ?Sized> ScopePolicy for Arc<T> {
     fn requirement(&self, head: &RequestHead<'_>) -> Requirement {
         (**self).requirement(head)
     }

@@ -48,3 +48,14 @@ impl<S: KeyStore + ?Sized> KeyStore for Arc<S> {
         (**self).find_now(digest)
     }
 }
+
+#[async_trait]
+impl<S: KeyStore + ?Sized> KeyStore for Box<S> {
+    async fn find(&self, digest: &KeyDigest) -> Result<Option<Arc<KeyRecord>>, StoreError> {
+        (**self).find(digest).await
+    }
+
+    fn find_now(&self, digest: &KeyDigest) -> Option<Result<Option<Arc<KeyRecord>>, StoreError>> {
+        (**self).find_now(digest)
+    }
+}

@@ -115,3 +115,33 @@ impl<S: KeyRegistry + ?Sized> KeyRegistry for Arc<S> {
         (**self).record_usage(uses).await
     }
 }
+
+#[async_trait]
+impl<S: KeyRegistry + ?Sized> KeyRegistry for Box<S> {
+    async fn insert(&self, record: KeyRecord) -> Result<Arc<KeyRecord>, StoreError> {
+        (**self).insert(record).await
+    }
+
+    async fn insert_many(
+        &self,
+        records: Vec<KeyRecord>,
+    ) -> Vec<Result<Arc<KeyRecord>, StoreError>> {
+        (**self).insert_many(records).await
+    }
+
+    async fn get(&self, id: &KeyId) -> Result<Option<Arc<KeyRecord>>, StoreError> {
+        (**self).get(id).await
+    }
+
+    async fn list(&self, owner: &str, page: &PageRequest) -> Result<KeyPage, StoreError> {
+        (**self).list(owner, page).await
+    }
+
+    async fn apply(&self, id: &KeyId, change: &KeyChange) -> Result<Arc<KeyRecord>, StoreError> {
+        (**self).apply(id, change).await
+    }
+
+    async fn record_usage(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
+        (**self).record_usage(uses).await
+    }
+}

@@ -44,7 +44,7 @@ impl<F: Fn(CacheEvent) + Send + Sync + 'static> CacheObserver for F {
     }
 }
 
-impl CacheObserver for Arc<dyn CacheObserver> {
+impl<T: CacheObserver + ?Sized> CacheObserver for Arc<T> {
     fn event(&self, event: CacheEvent) {
         (**self).event(event);
     }
