@@ -149,6 +149,28 @@ fn one_hot_key_costs_what_the_extensions_force() {
     }
 }
 
+#[cfg(feature = "axum")]
+#[test]
+fn an_axum_handler_gets_its_identity_for_nothing() {
+    use axum::extract::FromRequestParts;
+
+    let keys = keys();
+    let key = block_on(issue(&keys, [Scope::READ])).key;
+    let identity = block_on(keys.verifier().verify(key.expose_secret())).unwrap();
+    let mut request = Request::new(());
+    request.extensions_mut().insert(identity);
+    let (mut parts, ()) = request.into_parts();
+    let cost = allocations(|| {
+        let mut extraction = pin!(Identity::from_request_parts(&mut parts, &()));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(matches!(
+            extraction.as_mut().poll(&mut context),
+            Poll::Ready(Ok(_))
+        ));
+    });
+    assert_eq!(cost, 0);
+}
+
 /// Each of 1,000 keys once, in an order without a pattern, again and again.
 #[test]
 fn a_thousand_keys_cost_what_the_extensions_force() {

@@ -4,14 +4,17 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::routing::{any, get};
 use axum::{Extension, Router};
 use http::{Request, Response};
 use support::answer::Answer;
-use support::{UNKNOWN, issue, keys};
+use support::{Notes, UNKNOWN, issue, keys};
 use tower::{Layer, Service, ServiceExt};
 use tower_api_key::denial::DenialKind;
+use tower_api_key::middleware::{GrpcResponder, Refusal, Respond};
 use tower_api_key::{ApiKeyLayer, Identity, KeyManager, MemoryStore, RequireScope, Scope};
 
 async fn whose(identity: Identity) -> String {
@@ -149,6 +152,65 @@ async fn an_optional_identity_serves_strangers_too() {
     ask(&app, "GET", "/whose", None)
         .await
         .assert_refused(DenialKind::Missing);
+}
+
+/// The answer for a handler that needs an identity is that of the layer which let the request in.
+#[tokio::test]
+async fn the_extractor_refuses_as_the_layer_does() {
+    let (keys, _) = fixture().await;
+    let strict = ApiKeyLayer::new(keys.store().clone()).with_realm("TruCustom");
+    let notes = Notes::default();
+    let strict = strict.unwrap().with_observer(notes.clone());
+    let open = strict.clone().with_insecure_anonymous_access();
+    let expected = ask(&strict.layer(routes()), "GET", "/whose", None).await;
+    assert_eq!(expected.kind, Some(DenialKind::Missing));
+    assert_eq!(notes.take(), ["Missing"]);
+    let challenge = r#"Bearer realm="TruCustom""#;
+    assert_eq!(expected.header("www-authenticate"), challenge);
+    for answer in [
+        ask(&open.layer(routes()), "GET", "/whose", None).await,
+        ask(&routes().layer(open.clone()), "GET", "/whose", None).await,
+    ] {
+        // axum adds the length to what comes out of a route.
+        let mut headers = answer.all_headers();
+        headers.retain(|(name, _)| name != "content-length");
+        assert_eq!(headers, expected.all_headers());
+        assert_eq!((answer.status, answer.text()), (401, expected.text()));
+        assert_eq!(answer.kind, Some(DenialKind::Missing));
+    }
+    assert_eq!(notes.take(), ["Anonymous", "Missing"].repeat(2));
+    // A public path depends on no header, whatever its handler wants.
+    let public = strict.with_public_path("/whose").unwrap();
+    let answer = ask(&public.layer(routes()), "GET", "/whose", Some(UNKNOWN)).await;
+    assert_eq!(answer.header("www-authenticate"), challenge);
+    assert_eq!((answer.status, &*answer.header("vary")), (401, ""));
+    assert_eq!(notes.take(), ["PublicPath", "Missing"]);
+}
+
+#[tokio::test]
+async fn the_extractor_answers_by_the_layers_responder() {
+    let (keys, key) = fixture().await;
+    let layer = ApiKeyLayer::new(keys.store().clone()).with_insecure_anonymous_access();
+    let no = |refusal: &Refusal<'_>| {
+        let mut response = Response::new(Body::from("no"));
+        *response.status_mut() = refusal.status();
+        response
+    };
+    let unknown = layer.clone().with_responder(no).layer(routes());
+    let answer = ask(&unknown, "GET", "/whose", None).await;
+    answer.assert_refused(DenialKind::Missing);
+    let grpc = layer.clone().with_responder(GrpcResponder::new());
+    let answer = ask(&grpc.layer(routes()), "GET", "/whose", None).await;
+    assert_eq!(answer.header("grpc-status"), "16");
+
+    let no: Arc<dyn Respond<Body>> = Arc::new(no);
+    let layer = layer.with_responder(no);
+    let app = layer.layer(routes());
+    let answer = ask(&app, "GET", "/whose", None).await;
+    assert_eq!((answer.status, answer.text()), (401, "no"));
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let answer = ask(&app, "GET", "/whose", Some(&key)).await;
+    assert_eq!(answer.text(), "acct_42: read write");
 }
 
 /// Forgetting the layer opens nothing.

@@ -8,6 +8,8 @@ pub(crate) mod admit;
 pub(crate) mod answer;
 pub(crate) mod challenge;
 pub(crate) mod config_error;
+#[cfg(feature = "axum")]
+pub(crate) mod deferred;
 pub(crate) mod extract;
 pub(crate) mod future;
 pub(crate) mod gate;

@@ -7,6 +7,8 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
+#[cfg(feature = "axum")]
+use super::deferred::Deferred;
 use super::extract::Lines;
 use super::future::{ResponseFuture, Waiting};
 use super::gate::Step;
@@ -54,7 +56,11 @@ where
         let gate = &shared.gate;
         let (step, lines) = gate.examine(&request);
         let admitted = match step {
-            Step::Open(opening) => Ok(shared.admit_open(&mut request, lines, opening)),
+            Step::Open(opening) => {
+                #[cfg(feature = "axum")]
+                Deferred::leave(shared, request.extensions_mut());
+                Ok(shared.admit_open(&mut request, lines, opening))
+            }
             Step::Refuse(kind) => Err(Denial::new(kind)),
             Step::LookUp(digest) => match gate.verifier.look_up_now(&digest) {
                 Some(result) => result
