@@ -40,7 +40,8 @@ impl<'a> RequestHead<'a> {
 
     /// The request's target.
     ///
-    /// A client may have put anything into its query, by mistake a key too: do not log it whole.
+    /// A client may have put anything into its path or query, by mistake a key too: do not log it
+    /// whole. [`Debug`](fmt::Debug) leaves it out.
     pub fn uri(&self) -> &'a Uri {
         self.uri
     }
@@ -79,7 +80,6 @@ impl fmt::Debug for RequestHead<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestHead")
             .field("method", self.method)
-            .field("path", &self.uri.path())
             .finish_non_exhaustive()
     }
 }

@@ -1,9 +1,14 @@
 //! Every decision reaches the observer, with its exact reason.
 
+use std::sync::{Arc, Mutex};
+
+use http::Response;
 use http::header::AUTHORIZATION;
+use http_body_util::Full;
 use tower::Layer;
 use tower_api_key::clock::ManualClock;
 use tower_api_key::denial::DenialKind;
+use tower_api_key::middleware::Refusal;
 use tower_api_key::observe::Decision;
 use tower_api_key::record::KeyUpdate;
 use tower_api_key::{ApiKeyLayer, KeyStore, NewKey, Scope};
@@ -161,6 +166,33 @@ async fn openings_are_observed_as_such() {
     ] {
         send(&mut service, request).await.assert_allowed();
         assert_eq!(notes.take(), [expected]);
+    }
+}
+
+/// Clients put keys into paths by mistake.
+#[tokio::test]
+async fn no_debug_output_shows_the_target() {
+    let key = UNKNOWN;
+    let shown = Arc::new(Mutex::new(Vec::new()));
+    let (observed, answered) = (shown.clone(), shown.clone());
+    let layer = ApiKeyLayer::new(Fixed::FailsNow)
+        .with_observer(move |decision: &Decision<'_>| {
+            observed.lock().unwrap().push(format!("{decision:?}"));
+        })
+        .with_responder(move |refusal: &Refusal<'_>| {
+            answered.lock().unwrap().push(format!("{refusal:?}"));
+            Response::new(Full::default())
+        });
+    let mut service = layer.layer(Probe::new().0);
+    send(
+        &mut service,
+        request_to("GET", &format!("/x/{key}?{key}"), &[]),
+    )
+    .await;
+    let shown = shown.lock().unwrap();
+    assert_eq!(shown.len(), 2);
+    for text in &*shown {
+        assert!(text.contains("GET") && !text.contains(key), "{text}");
     }
 }
 
