@@ -28,6 +28,8 @@ pub enum ManageErrorKind {
     Refused,
     /// A key may not make a key with what it asked for.
     Exceeds,
+    /// The clock reads before 1970: it was never set, and no end can be judged by it.
+    ClockUnset,
     /// The operating system's random source failed.
     Randomness,
     /// The store failed.

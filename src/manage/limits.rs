@@ -13,7 +13,7 @@ const MAX_REASON: usize = 1_024;
 const MAX_SCOPES: usize = 64;
 
 pub(super) fn check_text(what: &str, text: &str) -> Result<(), ManageError> {
-    if text.trim().is_empty() {
+    if text.chars().all(shows_nothing) {
         return Err(invalid(format!("expected {what}, found an empty text")));
     }
     check_bounds(what, text, MAX_TEXT)
@@ -49,12 +49,36 @@ fn check_bounds(what: &str, text: &str, max: usize) -> Result<(), ManageError> {
             "expected {what} of at most {max} octets, found {found}"
         )));
     }
-    if text.chars().any(char::is_control) {
+    if text.chars().any(is_control) {
         return Err(invalid(format!(
             "expected {what} without control characters"
         )));
     }
     Ok(())
+}
+
+/// White space, and what takes no room where it stands alone.
+fn shows_nothing(character: char) -> bool {
+    character.is_whitespace()
+        || matches!(
+            character,
+            '\u{ad}'
+                | '\u{34f}'
+                | '\u{61c}'
+                | '\u{115f}'..='\u{1160}'
+                | '\u{180b}'..='\u{180f}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2060}'..='\u{2064}'
+                | '\u{3164}'
+                | '\u{fe00}'..='\u{fe0f}'
+                | '\u{feff}'
+                | '\u{ffa0}'
+        )
+}
+
+/// What breaks lines, and what turns the direction of the text around it, to look like another.
+fn is_control(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{206f}')
 }
 
 pub(super) fn invalid(message: String) -> ManageError {

@@ -88,9 +88,11 @@ impl<S: KeyRegistry> KeyManager<S> {
     /// - owner or name is empty, longer than 256 octets or has control characters, there are more
     ///   than 64 scopes, or the end is not in the future
     ///   ([`InvalidInput`](ManageErrorKind::InvalidInput));
+    /// - the clock reads before 1970, so that no end can be judged
+    ///   ([`ClockUnset`](ManageErrorKind::ClockUnset));
     /// - the operating system's random source or the store fails.
     pub async fn issue(&self, new: NewKey) -> Result<IssuedKey, ManageError> {
-        let now = self.clock.now();
+        let now = self.now()?;
         let expires_at = end_of(new.lifetime, now)?;
         self.issue_until(new, expires_at, now).await
     }
@@ -111,7 +113,7 @@ impl<S: KeyRegistry> KeyManager<S> {
     /// - the maker does not work any more.
     pub async fn delegate(&self, maker: &Identity, new: NewKey) -> Result<IssuedKey, ManageError> {
         let exceeds = |message: &'static str| ManageError::new(ManageErrorKind::Exceeds, message);
-        let now = self.clock.now();
+        let now = self.now()?;
         let record = self.store.get(&maker.key_id()).await?;
         let record = record.ok_or_else(|| exceeds("the key that makes a key was deleted"))?;
         let secret = record
@@ -186,12 +188,14 @@ impl<S: KeyRegistry> KeyManager<S> {
         if let Some(scopes) = update.scopes() {
             check_scopes(scopes)?;
         }
-        check_end(update.expires_at().flatten(), self.clock.now())?;
+        if let Some(end) = update.expires_at().flatten() {
+            check_end(Some(end), self.now()?)?;
+        }
         self.apply(id, KeyChange::Update(update)).await
     }
 
     /// Gives a key a new secret; the old ones work for `grace` longer, or less where they had an
-    /// earlier end. With no grace they end now.
+    /// earlier end. With no grace they end at once, whatever the clocks of other hosts say.
     ///
     /// When the store's answer is lost, the old secrets may have been given their end all the same:
     /// rotate again, within the grace.
@@ -205,9 +209,13 @@ impl<S: KeyRegistry> KeyManager<S> {
     /// - the key does not exist, is revoked, or has expired, so that no new secret would work;
     /// - too many of its secrets still work
     ///   ([`MAX_SECRET_VERSIONS`](KeyChange::MAX_SECRET_VERSIONS));
+    /// - the clock reads before 1970;
     /// - the operating system's random source or the store fails.
+    ///
+    /// A store that timed out may have rotated the key all the same. The new plaintext is lost then,
+    /// and the old ones have their end: rotate again.
     pub async fn rotate(&self, id: &KeyId, grace: Duration) -> Result<IssuedKey, ManageError> {
-        let now = self.clock.now();
+        let now = self.now()?;
         let record = self
             .store
             .get(id)
@@ -222,7 +230,7 @@ impl<S: KeyRegistry> KeyManager<S> {
             digest: self.hasher.digest(&key),
             prefix: key.prefix(),
             at: now,
-            others_retire_at: later(now, grace).unwrap_or(Timestamp::MAX),
+            others_retire_at: end_of_others(now, grace),
         };
         let record = self.apply(id, change).await?;
         Ok(IssuedKey { key, record })
@@ -265,7 +273,10 @@ impl<S: KeyRegistry> KeyManager<S> {
         .await
     }
 
-    /// Removes a key and every trace of it. Prefer [`revoke`](Self::revoke), which leaves a record.
+    /// Removes a key from the store. Prefer [`revoke`](Self::revoke), which leaves a record.
+    ///
+    /// Copies that a cache, a backup or a thread of a [`MemoryStore`](crate::store::MemoryStore)
+    /// made of the record may live on for a while; no plaintext is in them.
     ///
     /// # Errors
     ///
@@ -293,6 +304,16 @@ impl<S: KeyRegistry> KeyManager<S> {
             .with_secret_versions([version]);
         let record = self.store.insert(record).await?;
         Ok(IssuedKey { key, record })
+    }
+
+    /// The time, by a clock that has been set.
+    fn now(&self) -> Result<Timestamp, ManageError> {
+        let now = self.clock.now();
+        if now < Timestamp::UNIX_EPOCH {
+            let message = format!("expected a clock that reads 1970 or later, found {now}");
+            return Err(ManageError::new(ManageErrorKind::ClockUnset, message));
+        }
+        Ok(now)
     }
 
     async fn apply(&self, id: &KeyId, change: KeyChange) -> Result<Arc<KeyRecord>, ManageError> {
@@ -332,6 +353,14 @@ fn end_of(lifetime: Lifetime, now: Timestamp) -> Result<Option<Timestamp>, Manag
         })?,
     };
     Ok(Some(Moment::floor(end).timestamp()))
+}
+
+fn end_of_others(now: Timestamp, grace: Duration) -> Timestamp {
+    if grace.is_zero() {
+        KeyChange::AT_ONCE
+    } else {
+        later(now, grace).unwrap_or(Timestamp::MAX)
+    }
 }
 
 fn later(now: Timestamp, by: Duration) -> Option<Timestamp> {

@@ -36,14 +36,22 @@ pub enum KeyChange {
         prefix: KeyPrefix,
         /// When the new plaintext was made.
         at: Timestamp,
-        /// From when on the other versions are refused, where they have no earlier end.
+        /// From when on the other versions are refused, where they have no earlier end;
+        /// [`AT_ONCE`](Self::AT_ONCE) to end them now.
         others_retire_at: Timestamp,
     },
-    /// Removes the key and every trace of it.
+    /// Removes the key from the store.
     Delete,
 }
 
 impl KeyChange {
+    /// The end that a rotation without grace gives the other secret versions: 1970, which has come
+    /// by every clock, so that hosts whose clocks differ refuse them at the same time.
+    ///
+    /// What supersedes a version, and when, is told by the next one's
+    /// [`created_at`](SecretVersion::created_at).
+    pub const AT_ONCE: Timestamp = Timestamp::UNIX_EPOCH;
+
     /// How many secret versions of a key a store keeps.
     ///
     /// A rotation drops the oldest of those that have retired, and is refused when that does not

@@ -72,7 +72,8 @@ impl SecretVersion {
         self.created_at.timestamp()
     }
 
-    /// From when on the version is refused, where a rotation has given it an end.
+    /// From when on the version is refused, where a rotation has given it an end; 1970 after one
+    /// without grace ([`AT_ONCE`](super::change::KeyChange::AT_ONCE)).
     #[inline]
     pub fn retires_at(&self) -> Option<Timestamp> {
         self.retires_at.map(Moment::timestamp)

@@ -27,6 +27,10 @@ use crate::record::secret::SecretVersion;
 /// share one store. It holds as many keys as were inserted and not deleted; one with a name of 20
 /// octets and no scopes but the common three takes some 290 octets.
 ///
+/// A thread keeps copies of the records that it is asked for most. That of a key which was changed
+/// or deleted answers no look-up any more, but stays in memory until another record takes its
+/// place or the thread ends. A record holds digests, and no plaintext.
+///
 /// ```
 /// use tower_api_key::{KeyManager, MemoryStore, NewKey, Scope};
 ///

@@ -31,11 +31,16 @@ async fn owners_and_names_have_bounds() {
     for (text, problem) in [
         ("", ", found an empty text"),
         (" \u{a0}\t", ", found an empty text"),
+        ("\u{200b}", ", found an empty text"),
+        ("\u{feff} \u{2060}\u{3164}", ", found an empty text"),
         (&*longer, " of at most 256 octets, found 257"),
         ("a\nb", " without control characters"),
         ("a\0b", " without control characters"),
         ("a\u{7f}", " without control characters"),
         ("a\u{85}", " without control characters"),
+        ("a\u{2028}b", " without control characters"),
+        ("\u{202e}gpj.a", " without control characters"),
+        ("a\u{2066}b\u{2069}", " without control characters"),
     ] {
         let owner = keys.issue(NewKey::new(text, "name")).await;
         assert_invalid(owner, &format!("expected an owner{problem}"));
@@ -45,6 +50,14 @@ async fn owners_and_names_have_bounds() {
         assert_invalid(update, &format!("expected a name{problem}"));
     }
     assert_eq!(keys.store().len(), 1);
+    // Joiners and marks that a script or an emoji needs.
+    for text in [
+        "\u{1f469}\u{200d}\u{1f4bb}",
+        "\u{645}\u{6cc}\u{200c}\u{62e}",
+        "a\u{200f}",
+    ] {
+        assert!(keys.issue(NewKey::new(text, text)).await.is_ok());
+    }
     let issued = keys.issue(NewKey::new(&*longest, &*longest)).await.unwrap();
     assert_eq!(
         (issued.record.owner(), issued.record.name()),
@@ -97,7 +110,7 @@ async fn a_key_has_at_most_64_scopes() {
 
 #[tokio::test]
 async fn an_end_is_in_the_future_and_in_the_calendar() {
-    let (keys, clock) = timed_keys();
+    let (keys, _) = timed_keys();
     let id = issue(&keys, Scope::READ).await.record.id();
     let new = NewKey::new("acct_42", "CI");
     let past = "expected an expiration date after 2026-01-01T00:00:00Z, found ";
@@ -141,9 +154,38 @@ async fn an_end_is_in_the_future_and_in_the_calendar() {
     let record = keys.issue(latest).await.unwrap().record;
     let latest = Timestamp::MAX - Duration::from_nanos(999);
     assert_eq!(record.expires_at(), Some(latest));
+}
 
-    // A clock that was never set makes keys all the same; their ids sort first.
-    clock.set("1960-01-01T00:00:00Z".parse().unwrap());
-    let record = keys.issue(new).await.unwrap().record;
+#[tokio::test]
+async fn by_a_clock_that_was_never_set_no_key_is_made() {
+    let (keys, clock) = timed_keys();
+    let issued = issue(&keys, Scope::READ).await;
+    let (id, key) = (issued.record.id(), issued.key.expose_secret());
+    let maker = keys.verifier().verify(key).await.unwrap();
+    let new = || NewKey::new("acct_42", "CI").expires_in(Duration::from_secs(90));
+    clock.set("1969-12-31T23:59:59Z".parse().unwrap());
+    for result in [
+        keys.issue(new()).await,
+        keys.delegate(&maker, new()).await,
+        keys.rotate(&id, Duration::ZERO).await,
+    ] {
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), ManageErrorKind::ClockUnset);
+        let message = "expected a clock that reads 1970 or later, found 1969-12-31T23:59:59Z";
+        assert_eq!(error.to_string(), message);
+    }
+    let end = KeyUpdate::new().with_expires_at(Some(start()));
+    let error = keys.update(&id, end).await.unwrap_err();
+    assert_eq!(error.kind(), ManageErrorKind::ClockUnset);
+    assert_eq!(keys.get(&id).await.unwrap(), Some(issued.record));
+    assert_eq!(keys.store().len(), 1);
+    // What needs no time, or ends a key, is done all the same.
+    keys.update(&id, KeyUpdate::new().with_name("other"))
+        .await
+        .unwrap();
+    keys.revoke(&id, "leaked").await.unwrap();
+
+    clock.set(Timestamp::UNIX_EPOCH);
+    let record = keys.issue(new()).await.unwrap().record;
     assert!(record.id().to_string().starts_with("key_000000000000"));
 }
