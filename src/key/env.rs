@@ -43,7 +43,7 @@ impl KeyFormat {
         self.read_value(env::var_os(variable))
             .map_err(|kind| EnvKeyError {
                 // What is too long for a name may be a key, given in its place by mistake.
-                variable: if variable.len() > MAX_SHOWN {
+                variable: if variable.len() >= DIGITS {
                     "…"
                 } else {
                     variable
@@ -68,8 +68,8 @@ impl KeyFormat {
     }
 }
 
-/// The longest name that an error shows; every key is longer.
-const MAX_SHOWN: usize = KeyFormat::DIGITS;
+/// The digits of a key alone are as long as this, and no secret less.
+const DIGITS: usize = KeyFormat::DIGITS;
 
 /// No key could be read from an environment variable; the value is not part of the error.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +79,7 @@ pub struct EnvKeyError {
 }
 
 impl EnvKeyError {
-    /// The name of the variable; "…" for one of more than 64 octets, which may be a key.
+    /// The name of the variable; "…" for one of 64 octets or more, which may be a key.
     pub fn variable(&self) -> &str {
         &self.variable
     }

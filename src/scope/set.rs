@@ -1,10 +1,11 @@
 //! A set of scopes.
 
+use std::str::FromStr;
 use std::{fmt, slice};
 
 use serde::{Deserialize, Serialize};
 
-use super::name::Scope;
+use super::name::{InvalidScope, Scope};
 
 /// A set of scopes: those that a key holds, or those that a request needs.
 ///
@@ -204,6 +205,19 @@ impl From<ScopeSet> for Vec<Scope> {
     }
 }
 
+/// Reads names with single spaces between them, as [`Display`](fmt::Display) writes them; the empty
+/// text is the empty set.
+impl FromStr for ScopeSet {
+    type Err = InvalidScope;
+
+    fn from_str(text: &str) -> Result<Self, InvalidScope> {
+        if text.is_empty() {
+            return Ok(Self::new());
+        }
+        text.split(' ').map(Scope::new).collect()
+    }
+}
+
 impl fmt::Display for ScopeSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, scope) in self.iter().enumerate() {
@@ -245,6 +259,16 @@ mod tests {
         assert_eq!(one, two);
         assert_eq!(one.len(), 3);
         assert_eq!(one.to_string(), "read a z");
+    }
+
+    #[test]
+    fn a_set_is_read_as_it_is_written() {
+        for text in ["", "read", "read write a z"] {
+            assert_eq!(text.parse::<ScopeSet>().unwrap().to_string(), text);
+        }
+        for text in [" ", "read ", "read  write", "read,\"write\"", "read\twrite"] {
+            assert!(text.parse::<ScopeSet>().is_err(), "{text:?}");
+        }
     }
 
     #[test]

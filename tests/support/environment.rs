@@ -98,6 +98,13 @@ fn variables_that_every_process_has_hold_no_key() {
     assert!(matches!(error.kind(), EnvKeyErrorKind::NotAKey(_)));
     let path = std::env::var("PATH").unwrap();
     assert!(!format!("{error:?} {error}").contains(&path));
+    // The digits of a key, given in the place of a name.
+    let digits = &UNKNOWN[3..];
+    let error = ApiKey::from_env(digits).unwrap_err();
+    assert_eq!(error.variable(), "…");
+    assert!(!format!("{error:?} {error}").contains(digits));
+    let name = &digits[1..];
+    assert_eq!(ApiKey::from_env(name).unwrap_err().variable(), name);
     // Names that no variable can have.
     for name in ["", "A=B", "A\0B", "TOWER_API_KEY_TEST_NOT_SET"] {
         let error = KeyFormat::default().read_env(name).unwrap_err();
