@@ -99,6 +99,21 @@ fn the_changelog_has_a_place_for_what_comes() {
     assert!(changelog.lines().any(|line| line == "## [Unreleased]"));
 }
 
+#[test]
+fn the_readme_tells_the_minimum_rust_version() {
+    let manifest = read("Cargo.toml");
+    let version = manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("rust-version = \"")?.strip_suffix('"'));
+    let readme = read("README.md");
+    let section = readme.split("## Minimum Rust version\n\n").nth(1);
+    let told = section
+        .and_then(|section| section.split_once(". "))
+        .unwrap()
+        .0;
+    assert_eq!(Some(told), version);
+}
+
 fn imports_upwards(sources: &[Source]) -> Vec<String> {
     let mut problems = Vec::new();
     for source in sources.iter().filter(|source| source.path != "lib.rs") {
