@@ -27,11 +27,14 @@
 //! # Ok::<(), tower_api_key::manage::ManageError>(()) }).unwrap();
 //! ```
 
+mod acting;
 pub(crate) mod error;
 pub(crate) mod import;
 pub(crate) mod import_key;
 pub(crate) mod import_report;
+mod issue;
 pub(crate) mod issued;
+mod lifetime;
 pub(crate) mod limits;
 pub(crate) mod manager;
 pub(crate) mod new_key;

@@ -27,6 +27,7 @@
 //! }
 //! ```
 
+pub(crate) mod audit_page;
 #[cfg(feature = "cache")]
 pub(crate) mod cached;
 pub(crate) mod contain;
@@ -36,7 +37,9 @@ pub(crate) mod digests;
 pub(crate) mod error;
 pub(crate) mod feed;
 pub(crate) mod index;
+mod journal;
 pub(crate) mod key_store;
+mod ledger;
 pub(crate) mod memory;
 pub(crate) mod page;
 #[cfg(feature = "postgres")]
@@ -47,8 +50,10 @@ pub(crate) mod registry;
 pub(crate) mod replica;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
+pub(crate) mod transition;
 pub(crate) mod usage;
 
+pub use audit_page::{AuditPage, AuditPageRequest};
 #[cfg(feature = "cache")]
 pub use cached::{
     CacheEvent, CacheObserver, CacheOptions, CacheStats, CachedStore, FeedState,
@@ -68,4 +73,5 @@ pub use redis::{RedisOptions, RedisStore};
 pub use registry::KeyRegistry;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStore};
-pub use usage::KeyUse;
+pub use transition::Transition;
+pub use usage::{KeyUse, UsageBatch, UsageBucket};

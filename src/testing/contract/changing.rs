@@ -3,7 +3,7 @@
 use super::expect::{
     expect_absent, expect_change, expect_error, expect_stored, expect_unknown, insert, note,
 };
-use super::fixture::{at, digest, id, key, key_of, revocation, rotation, version};
+use super::fixture::{at, context, digest, id, key, key_of, revocation, rotation, version};
 use super::odd;
 use super::rule::{Outcome, Rule};
 use crate::record::change::KeyChange;
@@ -37,7 +37,7 @@ pub(super) const RULES: &[Rule] = &[
 async fn unknown(store: &dyn KeyRegistry) -> Outcome {
     insert(store, &key(1)).await?;
     for change in every_change() {
-        let answer = store.apply(&id(2), &change).await;
+        let answer = store.apply(&id(2), &change, &context()).await;
         expect_error(&change, answer, StoreErrorKind::NotFound)?;
     }
     expect_unknown(store, "the rotation of an unknown key", &digest(9)).await?;
@@ -114,7 +114,7 @@ async fn delete(store: &dyn KeyRegistry) -> Outcome {
     insert(store, &bystander).await?;
     expect_change(store, &record, &KeyChange::Delete).await?;
     for change in every_change() {
-        let answer = store.apply(&record.id(), &change).await;
+        let answer = store.apply(&record.id(), &change, &context()).await;
         expect_error(&change, answer, StoreErrorKind::NotFound)?;
     }
     note(store, &[KeyUse::new(record.id(), 1, at(50))]).await?;
