@@ -35,8 +35,9 @@ use crate::record::key::KeyRecord;
 ///
 /// **Audit trail.** Every key that is added, and every change that is not empty, writes one entry in
 /// the same step as the key: [`AuditEntry::of_insert`](crate::record::AuditEntry::of_insert), or
-/// that of the transition. What is refused writes none. Numbers increase in the order of the
-/// changes of a key; they start where the store likes and may have gaps. Its detail is a text, which
+/// that of the transition. What is refused writes none. Numbers start where the store likes, stay
+/// below 2^53 and may have gaps; a change that begins when another has returned has a higher one, and
+/// so has a later change of the same key. Its detail is a text, which
 /// is given back octet by octet. Entries stay when the key is deleted.
 ///
 /// **Idempotency keys.** An insert whose context has one looks first whether an earlier insert had

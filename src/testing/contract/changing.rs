@@ -8,6 +8,7 @@ use super::odd;
 use super::rule::{Outcome, Rule};
 use crate::record::change::KeyChange;
 use crate::record::key::KeyRecord;
+use crate::record::metadata::Metadata;
 use crate::record::revocation::Revocation;
 use crate::record::update::KeyUpdate;
 use crate::scope::name::Scope;
@@ -59,6 +60,10 @@ async fn update(store: &dyn KeyRegistry) -> Outcome {
         update().with_scopes(odd::scopes()),
         update().with_scopes(ScopeSet::new()),
         update().with_expires_at(None),
+        update().with_metadata(odd::metadata()),
+        update().with_metadata(Metadata::new().with("team", "payments")),
+        update().with_name("Named"),
+        update().with_metadata(Metadata::new()),
         update()
             .with_name("All")
             .with_scopes(Scope::READ)
@@ -144,6 +149,8 @@ fn full(number: u64) -> KeyRecord {
     key(number)
         .with_scopes([Scope::READ, Scope::from_static("orders:refund")])
         .with_expires_at(Some(at(1_000)))
+        .with_metadata(Metadata::new().with("environment", "production"))
+        .with_changes(7)
         .with_secret_versions(versions)
 }
 
