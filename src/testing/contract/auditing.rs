@@ -167,9 +167,6 @@ async fn nothing(store: &dyn KeyRegistry) -> Outcome {
         let answer = store.insert(record, &context).await;
         expect_error("an insert of what exists", answer, exists)?;
     }
-    let late = context.clone().with_expected_revision(1);
-    let answer = store.apply(&id(1), &KeyChange::Disable, &late).await;
-    expect_error("a late change", answer, StoreErrorKind::RevisionMismatch)?;
     expect_trail(store, "a trail of changes", OWNER, &expected).await
 }
 

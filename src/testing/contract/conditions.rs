@@ -42,6 +42,7 @@ async fn revision(store: &dyn KeyRegistry) -> Outcome {
     let context = context();
     let expecting = context.clone().with_expected_revision(7);
     succeeded("an insert", store.insert(record.clone(), &expecting).await)?;
+    let mut changes = 0;
     for change in [
         KeyChange::Update(KeyUpdate::new()),
         KeyChange::Update(KeyUpdate::new().with_name("x")),
@@ -58,6 +59,8 @@ async fn revision(store: &dyn KeyRegistry) -> Outcome {
             let what = format!("{change:?} of another revision");
             expect_error(&what, answer, StoreErrorKind::RevisionMismatch)?;
             expect_stored(store, &what, &record).await?;
+            let entries = trail(store, OWNER).await?.len();
+            expect_eq("the entries", &entries, &(1 + changes))?;
         }
         let context = context.clone().with_expected_revision(record.revision());
         let answer = store.apply(&record.id(), &change, &context).await;
@@ -65,6 +68,7 @@ async fn revision(store: &dyn KeyRegistry) -> Outcome {
         if let Ok(Some(after)) = change.applied_to(&record) {
             expect_record("the answer to a change", &answer, &after)?;
             expect_stored(store, "a key of the expected revision", &after).await?;
+            changes += usize::from(after != record);
             record = after;
         }
     }
