@@ -54,6 +54,10 @@ fn apply(
     block_on(store.apply(&KeyId::from_bytes([number; 16]), change, &context()))
 }
 
+fn insert(store: &MemoryStore, record: KeyRecord) -> Result<Arc<KeyRecord>, StoreError> {
+    block_on(store.insert(record, &context()))
+}
+
 fn find(store: &MemoryStore, digest: KeyDigest) -> Option<Arc<KeyRecord>> {
     let now = store.find_now(&digest).unwrap().unwrap();
     assert_eq!(block_on(store.find(&digest)).unwrap(), now);
@@ -81,35 +85,19 @@ const DIGEST_EXISTS: &str = "expected a new key, found its digest in the store";
 #[test]
 fn ids_and_digests_are_unique() {
     let store = MemoryStore::new();
-    let inserted = block_on(store.insert(record(1), &context())).unwrap();
+    let inserted = insert(&store, record(1)).unwrap();
     assert_eq!(*inserted, record(1));
     let other_id = || KeyRecord::new(KeyId::from_bytes([2; 16]), "acct_7", "CI", at(0));
     let exists = StoreErrorKind::AlreadyExists;
 
-    assert_fails(
-        block_on(store.insert(record(1), &context())),
-        exists,
-        ID_EXISTS,
-    );
+    assert_fails(insert(&store, record(1)), exists, ID_EXISTS);
     let same_digest = other_id().with_secret_versions([version(1, digest(1))]);
-    assert_fails(
-        block_on(store.insert(same_digest, &context())),
-        exists,
-        DIGEST_EXISTS,
-    );
+    assert_fails(insert(&store, same_digest), exists, DIGEST_EXISTS);
     let second_too =
         other_id().with_secret_versions([version(1, digest(3)), version(2, digest(1))]);
-    assert_fails(
-        block_on(store.insert(second_too, &context())),
-        exists,
-        DIGEST_EXISTS,
-    );
+    assert_fails(insert(&store, second_too), exists, DIGEST_EXISTS);
     let twice = other_id().with_secret_versions([version(1, digest(2)), version(2, digest(2))]);
-    assert_fails(
-        block_on(store.insert(twice, &context())),
-        exists,
-        DIGEST_EXISTS,
-    );
+    assert_fails(insert(&store, twice), exists, DIGEST_EXISTS);
 
     // Nothing of them was added.
     assert_eq!(store.len(), 1);
@@ -193,7 +181,7 @@ fn a_change_is_made_whole_or_not_at_all() {
     for both in [1, 3] {
         assert_eq!(find(&store, digest(both)), None);
     }
-    block_on(store.insert(record(1), &context())).unwrap();
+    insert(&store, record(1)).unwrap();
     assert_eq!(*find(&store, digest(1)).unwrap(), record(1));
 }
 

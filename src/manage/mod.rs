@@ -4,6 +4,9 @@
 //! caller's code: take them from a session or an [`Identity`](crate::identity::Identity), never
 //! from a request's body.
 //!
+//! Every change leaves an entry in the store's audit trail. [`acting_as`](KeyManager::acting_as) and
+//! [`because`](KeyManager::because) say who makes it and why.
+//!
 //! ```
 //! use std::time::Duration;
 //! use tower_api_key::{KeyManager, MemoryStore, NewKey, Scope};

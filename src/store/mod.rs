@@ -1,7 +1,8 @@
 //! Where keys are kept.
 //!
 //! [`KeyStore`] is the read side, all that the middleware sees. [`KeyRegistry`] adds the write
-//! side, for whoever issues and changes keys. [`MemoryStore`] is both. `DeadlineStore` (feature
+//! side, for whoever issues and changes keys, with the audit trail of changes and the counts of uses;
+//! what a change makes of a key is told by [`Transition`]. [`MemoryStore`] is both. `DeadlineStore` (feature
 //! `tokio`) bounds every wait for another store, and `CachedStore` (feature `cache`) asks it only
 //! for what it does not remember.
 //!

@@ -43,25 +43,25 @@ pub(crate) fn id(number: u32) -> KeyId {
 
 pub(crate) fn version(number: u32, of: u32) -> SecretVersion {
     let prefix = "89abcdef".parse().unwrap();
-    SecretVersion::new(of, digest(number), prefix, jiff::Timestamp::UNIX_EPOCH)
+    SecretVersion::new(of, digest(number), prefix, Timestamp::UNIX_EPOCH)
 }
 
 /// A key whose one digest has the same number.
 pub(crate) fn record(number: u32) -> KeyRecord {
-    KeyRecord::new(id(number), "acct_42", "CI", jiff::Timestamp::UNIX_EPOCH)
+    KeyRecord::new(id(number), "acct_42", "CI", Timestamp::UNIX_EPOCH)
         .with_secret_versions([version(number, 1)])
 }
 
 pub(crate) fn revocation() -> KeyChange {
-    KeyChange::Revoke(Revocation::new(jiff::Timestamp::UNIX_EPOCH, "leaked"))
+    KeyChange::Revoke(Revocation::new(Timestamp::UNIX_EPOCH, "leaked"))
 }
 
 pub(crate) fn rotation(number: u32) -> KeyChange {
     KeyChange::Rotate {
         digest: digest(number),
         prefix: version(number, 1).prefix(),
-        at: jiff::Timestamp::UNIX_EPOCH,
-        others_retire_at: jiff::Timestamp::UNIX_EPOCH,
+        at: Timestamp::UNIX_EPOCH,
+        others_retire_at: Timestamp::UNIX_EPOCH,
     }
 }
 
