@@ -41,7 +41,7 @@ impl Books {
         self.pages.lock().unwrap()
     }
 
-    pub(crate) fn write(&self, entry: AuditEntry) {
+    pub(crate) fn write(&self, entry: &AuditEntry) {
         let deletion = entry.action() == AuditAction::Deleted;
         if deletion && self.has(Fault::WritesNoEntryOfADeletion) {
             return;

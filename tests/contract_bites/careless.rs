@@ -92,7 +92,7 @@ impl KeyRegistry for Careless {
         self.check_limit(&record, context).await?;
         let inserted = self.put(record).await?;
         self.books.remember(inserted.id(), context);
-        self.books.write(AuditEntry::of_insert(&inserted, context));
+        self.books.write(&AuditEntry::of_insert(&inserted, context));
         Ok(inserted)
     }
 
@@ -113,7 +113,9 @@ impl KeyRegistry for Careless {
         } else {
             usize::MAX
         };
-        entries.take(most).for_each(|entry| self.books.write(entry));
+        entries
+            .take(most)
+            .for_each(|entry| self.books.write(&entry));
         if self.has(Fault::AnswersManyInAnotherOrder) {
             answers.reverse();
         }
@@ -176,7 +178,9 @@ impl KeyRegistry for Careless {
         let after = match self.after(&before, change) {
             Err(error) if self.has(Fault::WritesEntriesOfRefusedChanges) => {
                 let gone = AuditEntry::of_change(change, &before, None, context);
-                gone.into_iter().for_each(|entry| self.books.write(entry));
+                if let Some(entry) = &gone {
+                    self.books.write(entry);
+                }
                 return Err(error);
             }
             after => after?,
@@ -205,7 +209,9 @@ impl KeyRegistry for Careless {
             yield_now().await;
         }
         self.write(&before, after.as_ref());
-        entry.into_iter().for_each(|entry| self.books.write(entry));
+        if let Some(entry) = &entry {
+            self.books.write(entry);
+        }
         if after.is_none() {
             self.books.delete(id);
         }
