@@ -14,7 +14,7 @@ use std::time::Instant;
 use futures::executor::block_on;
 use jiff::Timestamp;
 use tower_api_key::key::{KeyDigest, KeyPrefix};
-use tower_api_key::record::{KeyId, KeyRecord, SecretVersion};
+use tower_api_key::record::{ChangeContext, KeyId, KeyRecord, SecretVersion};
 use tower_api_key::store::KeyStore;
 use tower_api_key::{KeyRegistry, MemoryStore, Scope};
 
@@ -52,7 +52,8 @@ const OWNERS: [&str; 2] = ["one owner", "an owner each"];
 fn fill(count: u32, owners: &str) {
     // What the first key brings with it is no part of a key.
     let store = MemoryStore::new();
-    block_on(store.insert(record(u32::MAX, "acct_0"))).expect("new");
+    let context = ChangeContext::new(Timestamp::UNIX_EPOCH);
+    block_on(store.insert(record(u32::MAX, "acct_0"), &context)).expect("new");
     let before = resident();
     let began = Instant::now();
     for number in 0..count {
@@ -60,7 +61,7 @@ fn fill(count: u32, owners: &str) {
             "one owner" => "acct_000042".to_owned(),
             _ => format!("acct_{number:06}"),
         };
-        block_on(store.insert(record(number, &owner))).expect("new");
+        block_on(store.insert(record(number, &owner), &context)).expect("new");
     }
     let each = |began: Instant, count: u32| began.elapsed().as_nanos() / u128::from(count);
     let insert = each(began, count);

@@ -31,12 +31,13 @@ use tower_api_key::middleware::{
 use tower_api_key::observe::{Access, Decision, Observer};
 use tower_api_key::policy::{MethodPolicy, RequestHead, Requirement, ScopePolicy};
 use tower_api_key::record::{
-    ChangeRefused, InvalidKeyId, KeyChange, KeyId, KeyRecord, KeyStatus, KeyUpdate, Revocation,
-    SecretVersion,
+    AuditAction, AuditEntry, ChangeContext, ChangeRefused, InvalidAuditAction, InvalidKeyId,
+    KeyChange, KeyId, KeyRecord, KeyStatus, KeyUpdate, Metadata, Revocation, SecretVersion,
 };
 use tower_api_key::scope::{InvalidScope, Scope, ScopeSet};
 use tower_api_key::store::{
-    KeyPage, KeyRegistry, KeyStore, KeyUse, MemoryStore, PageRequest, StoreError,
+    AuditPage, AuditPageRequest, KeyPage, KeyRegistry, KeyStore, KeyUse, MemoryStore, PageRequest,
+    StoreError, Transition, UsageBatch, UsageBucket,
 };
 use tower_api_key::verify::Verifier;
 
@@ -77,6 +78,14 @@ fn users_can_move_share_and_clone_what_they_need() {
     value::<KeyPrefix>();
     value::<(KeyId, KeyRecord, SecretVersion, Revocation)>();
     value::<(KeyChange, KeyUpdate, KeyStatus, KeyUse)>();
+    value::<(ChangeContext, Metadata, AuditEntry, AuditAction)>();
+    value::<(
+        AuditPage,
+        AuditPageRequest,
+        Transition,
+        UsageBatch,
+        UsageBucket,
+    )>();
     value::<(PageRequest, KeyPage)>();
     value::<(NewKey, LegacyKey, ManualClock, SystemClock)>();
 
@@ -104,6 +113,7 @@ fn users_can_move_share_and_clone_what_they_need() {
     error::<InvalidKeyFormats>();
     error::<InvalidKeyPrefix>();
     error::<InvalidKeyId>();
+    error::<InvalidAuditAction>();
     error::<InvalidDigest>();
     error::<InvalidScope>();
 

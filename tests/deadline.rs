@@ -4,10 +4,13 @@
 
 mod support;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
+use support::changes::{batch, context};
 use support::inner::Probe;
 use support::stores::{Counting, Fixed, Found, Gated, Hangs};
 use support::{get, issue, keys, send};
@@ -15,9 +18,10 @@ use tokio::time::Instant;
 use tower::Layer;
 use tower_api_key::denial::DenialKind;
 use tower_api_key::key::KeyDigest;
-use tower_api_key::record::{KeyChange, KeyId, KeyRecord};
+use tower_api_key::record::{ChangeContext, KeyChange, KeyId, KeyRecord};
 use tower_api_key::store::{
-    DeadlineStore, KeyPage, KeyUse, PageRequest, StoreError, StoreErrorKind,
+    AuditPage, AuditPageRequest, DeadlineStore, KeyPage, KeyUse, PageRequest, StoreError,
+    StoreErrorKind, UsageBatch, UsageBucket,
 };
 use tower_api_key::{ApiKeyLayer, KeyManager, KeyRegistry, KeyStore, Scope};
 
@@ -93,7 +97,7 @@ fn an_answer_that_needs_no_wait_needs_no_timer() {
 
 #[async_trait]
 impl KeyRegistry for Hangs {
-    async fn insert(&self, _: KeyRecord) -> Result<Arc<KeyRecord>, StoreError> {
+    async fn insert(&self, _: KeyRecord, _: &ChangeContext) -> Result<Arc<KeyRecord>, StoreError> {
         std::future::pending().await
     }
 
@@ -105,11 +109,32 @@ impl KeyRegistry for Hangs {
         std::future::pending().await
     }
 
-    async fn apply(&self, _: &KeyId, _: &KeyChange) -> Result<Arc<KeyRecord>, StoreError> {
+    async fn apply(
+        &self,
+        _: &KeyId,
+        _: &KeyChange,
+        _: &ChangeContext,
+    ) -> Result<Arc<KeyRecord>, StoreError> {
         std::future::pending().await
     }
 
-    async fn record_usage(&self, _: &[KeyUse]) -> Result<(), StoreError> {
+    async fn audit(&self, _: &str, _: &AuditPageRequest) -> Result<AuditPage, StoreError> {
+        std::future::pending().await
+    }
+
+    async fn forget_audit_before(&self, _: Timestamp) -> Result<u64, StoreError> {
+        std::future::pending().await
+    }
+
+    async fn record_usage(&self, _: &UsageBatch) -> Result<(), StoreError> {
+        std::future::pending().await
+    }
+
+    async fn usage(&self, _: &KeyId, _: Range<Timestamp>) -> Result<Vec<UsageBucket>, StoreError> {
+        std::future::pending().await
+    }
+
+    async fn forget_usage_before(&self, _: Timestamp) -> Result<u64, StoreError> {
         std::future::pending().await
     }
 }
@@ -118,15 +143,20 @@ impl KeyRegistry for Hangs {
 async fn every_call_is_bounded() {
     let store = DeadlineStore::new(Hangs, DEADLINE);
     let id = KeyId::from_bytes([1; 16]);
-    let record = KeyRecord::new(id, "acct_42", "CI", jiff::Timestamp::UNIX_EPOCH);
+    let record = KeyRecord::new(id, "acct_42", "CI", Timestamp::UNIX_EPOCH);
     let began = Instant::now();
     assert_timed_out(store.find(&KeyDigest::from_bytes([1; 32])).await);
-    assert_timed_out(store.insert(record).await);
+    assert_timed_out(store.insert(record, &context()).await);
     assert_timed_out(store.get(&id).await);
     assert_timed_out(store.list("acct_42", &PageRequest::default()).await);
-    assert_timed_out(store.apply(&id, &KeyChange::Disable).await);
-    assert_timed_out(store.record_usage(&[]).await);
-    assert_eq!(began.elapsed(), DEADLINE * 6);
+    assert_timed_out(store.apply(&id, &KeyChange::Disable, &context()).await);
+    let page = AuditPageRequest::default();
+    assert_timed_out(store.audit("acct_42", &page).await);
+    assert_timed_out(store.forget_audit_before(Timestamp::MAX).await);
+    assert_timed_out(store.record_usage(&batch([])).await);
+    assert_timed_out(store.usage(&id, Timestamp::MIN..Timestamp::MAX).await);
+    assert_timed_out(store.forget_usage_before(Timestamp::MAX).await);
+    assert_eq!(began.elapsed(), DEADLINE * 10);
     assert!(store.find_now(&KeyDigest::from_bytes([1; 32])).is_none());
 
     let error = KeyManager::new(store).disable(&id).await.unwrap_err();
@@ -158,11 +188,11 @@ async fn a_manager_works_on_a_bounded_store() {
     );
     let page = keys.list("acct_42", &PageRequest::default()).await.unwrap();
     assert_eq!(page.keys().len(), 1);
-    let used = KeyUse::new(id, 2, jiff::Timestamp::UNIX_EPOCH);
-    keys.store().record_usage(&[used]).await.unwrap();
+    let used = KeyUse::new(id, 2, Timestamp::UNIX_EPOCH);
+    keys.store().record_usage(&batch([used])).await.unwrap();
     assert_eq!(keys.store().inner().len(), 1);
     let record = keys.get(&id).await.unwrap().unwrap();
-    assert_eq!(record.last_used_at(), Some(jiff::Timestamp::UNIX_EPOCH));
+    assert_eq!(record.last_used_at(), Some(Timestamp::UNIX_EPOCH));
     assert!(
         keys.verifier()
             .verify(issued.key.expose_secret())

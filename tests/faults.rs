@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 use proptest::prelude::*;
+use support::changes::batch;
 use support::{START, UNKNOWN};
 use tower_api_key::clock::ManualClock;
 use tower_api_key::denial::{Denial, DenialKind};
@@ -143,7 +144,7 @@ async fn no_fault_undoes(seed: u64, steps: &[u8]) {
             3 => drop(keys.rotate(&id, Duration::from_secs(60)).await),
             4 => drop(
                 store
-                    .record_usage(&[KeyUse::new(id, 1, START.parse().unwrap())])
+                    .record_usage(&batch([KeyUse::new(id, 1, START.parse().unwrap())]))
                     .await,
             ),
             _ => drop(keys.update(&id, KeyUpdate::new()).await),

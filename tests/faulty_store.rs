@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::executor::block_on;
 use support::START;
+use support::changes::{batch, context};
 use tokio::time::Instant;
 use tower_api_key::denial::DenialKind;
 use tower_api_key::key::KeyDigest;
@@ -215,13 +216,13 @@ async fn a_failed_change_is_made_only_when_its_answer_is_lost() {
         let bounded = DeadlineStore::new(store.clone(), DEADLINE);
         let (one, many) = (record("one").await, record("many").await);
         let id = one.id();
-        let answer = AssertUnwindSafe(bounded.insert(one.clone()))
+        let answer = AssertUnwindSafe(bounded.insert(one.clone(), &context()))
             .catch_unwind()
             .await;
         assert_eq!(answer.is_err(), fault == Fault::Panic, "{fault:?}");
         let succeeded = matches!(answer, Ok(Ok(_)));
         assert_eq!(succeeded, fault == DELAY, "{fault:?}");
-        let answers = AssertUnwindSafe(bounded.insert_many(vec![many]))
+        let answers = AssertUnwindSafe(bounded.insert_many(vec![many], &context()))
             .catch_unwind()
             .await;
         if let Ok(answers) = answers {
@@ -231,15 +232,15 @@ async fn a_failed_change_is_made_only_when_its_answer_is_lost() {
 
         store.set_failing(false);
         if !made {
-            store.insert(one).await.unwrap();
+            store.insert(one, &context()).await.unwrap();
         }
         store.set_failing(true);
         let used = [KeyUse::new(id, 1, START.parse().unwrap())];
-        let _ = AssertUnwindSafe(bounded.record_usage(&used))
+        let _ = AssertUnwindSafe(bounded.record_usage(&batch(used)))
             .catch_unwind()
             .await;
         let disable = KeyChange::Disable;
-        let _ = AssertUnwindSafe(bounded.apply(&id, &disable))
+        let _ = AssertUnwindSafe(bounded.apply(&id, &disable, &context()))
             .catch_unwind()
             .await;
         let record = inner.get(&id).await.unwrap().unwrap();

@@ -4,6 +4,7 @@
 mod support;
 
 use std::error::Error;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,8 +19,11 @@ use tower_api_key::key::{KeyDigest, KeyHasher, KeyPrefix};
 use tower_api_key::manage::{
     ImportRefusal, ImportRefusalKind, ImportReport, LegacyKey, ManageErrorKind,
 };
-use tower_api_key::record::{KeyChange, KeyId, KeyRecord, Revocation};
-use tower_api_key::store::{KeyPage, KeyUse, PageRequest, StoreError, StoreErrorKind};
+use tower_api_key::record::{ChangeContext, KeyChange, KeyId, KeyRecord, Revocation};
+use tower_api_key::store::{
+    AuditPage, AuditPageRequest, KeyPage, PageRequest, StoreError, StoreErrorKind, UsageBatch,
+    UsageBucket,
+};
 use tower_api_key::{KeyManager, KeyRegistry, KeyStore, MemoryStore, Scope, ScopeSet};
 
 fn text(number: u64) -> String {
@@ -307,24 +311,29 @@ impl KeyStore for Metered {
 
 #[async_trait]
 impl KeyRegistry for Metered {
-    async fn insert(&self, record: KeyRecord) -> Result<Arc<KeyRecord>, StoreError> {
+    async fn insert(
+        &self,
+        record: KeyRecord,
+        context: &ChangeContext,
+    ) -> Result<Arc<KeyRecord>, StoreError> {
         if self.inner.len() >= self.fails_from.load(Ordering::SeqCst) {
             return Err(StoreError::new(
                 StoreErrorKind::Unavailable,
                 "no connection",
             ));
         }
-        self.inner.insert(record).await
+        self.inner.insert(record, context).await
     }
 
     async fn insert_many(
         &self,
         records: Vec<KeyRecord>,
+        context: &ChangeContext,
     ) -> Vec<Result<Arc<KeyRecord>, StoreError>> {
         self.sizes.lock().unwrap().push(records.len());
         let mut answers = Vec::new();
         for record in records {
-            answers.push(self.insert(record).await);
+            answers.push(self.insert(record, context).await);
         }
         if self.forgets {
             answers.pop();
@@ -340,11 +349,36 @@ impl KeyRegistry for Metered {
         self.inner.list(owner, page).await
     }
 
-    async fn apply(&self, id: &KeyId, change: &KeyChange) -> Result<Arc<KeyRecord>, StoreError> {
-        self.inner.apply(id, change).await
+    async fn apply(
+        &self,
+        id: &KeyId,
+        change: &KeyChange,
+        context: &ChangeContext,
+    ) -> Result<Arc<KeyRecord>, StoreError> {
+        self.inner.apply(id, change, context).await
     }
 
-    async fn record_usage(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
-        self.inner.record_usage(uses).await
+    async fn audit(&self, owner: &str, page: &AuditPageRequest) -> Result<AuditPage, StoreError> {
+        self.inner.audit(owner, page).await
+    }
+
+    async fn forget_audit_before(&self, at: Timestamp) -> Result<u64, StoreError> {
+        self.inner.forget_audit_before(at).await
+    }
+
+    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+        self.inner.record_usage(batch).await
+    }
+
+    async fn usage(
+        &self,
+        id: &KeyId,
+        hours: Range<Timestamp>,
+    ) -> Result<Vec<UsageBucket>, StoreError> {
+        self.inner.usage(id, hours).await
+    }
+
+    async fn forget_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
+        self.inner.forget_usage_before(hour).await
     }
 }

@@ -15,6 +15,7 @@ mod rotation;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use support::changes::{batch, context};
 use support::{Keys, START, issue, keys, timed_keys};
 use tower_api_key::clock::Clock;
 use tower_api_key::denial::DenialKind;
@@ -98,7 +99,10 @@ async fn neither_plaintext_nor_digest_is_shown_by_debug() {
         .verify(&format!("{}0", rotated.key.expose_secret()))
         .await;
     let page = keys.list("acct_42", &PageRequest::default()).await.unwrap();
-    let exists = keys.store().insert((*rotated.record).clone()).await;
+    let exists = keys
+        .store()
+        .insert((*rotated.record).clone(), &context())
+        .await;
     let version = &rotated.record.secret_versions()[0];
     let change = KeyChange::Rotate {
         digest: *version.digest(),
@@ -106,7 +110,10 @@ async fn neither_plaintext_nor_digest_is_shown_by_debug() {
         at: start(),
         others_retire_at: start(),
     };
-    let again = keys.store().apply(&issued.record.id(), &change).await;
+    let again = keys
+        .store()
+        .apply(&issued.record.id(), &change, &context())
+        .await;
     let layer = tower_api_key::ApiKeyLayer::from_verifier(verifier.clone());
 
     let mut shown = vec![
@@ -245,7 +252,7 @@ async fn a_revocation_keeps_its_first_reason_and_is_never_undone() {
         );
     }
     let used = KeyUse::new(id, 2, clock.now());
-    keys.store().record_usage(&[used]).await.unwrap();
+    keys.store().record_usage(&batch([used])).await.unwrap();
     let after = keys.get(&id).await.unwrap().unwrap();
     assert_eq!(after.revocation(), Some(revocation));
     assert_eq!(after.status(start()), KeyStatus::Revoked);

@@ -9,6 +9,7 @@ use std::thread;
 
 use futures::executor::block_on;
 use jiff::{SignedDuration, Timestamp};
+use support::changes::{batch, context};
 use support::{START, keys};
 use tower_api_key::key::{ApiKey, KeyDigest, KeyFormat, KeyHasher};
 use tower_api_key::record::{
@@ -50,7 +51,11 @@ fn apply(
     number: u8,
     change: &KeyChange,
 ) -> Result<Arc<KeyRecord>, StoreError> {
-    block_on(store.apply(&KeyId::from_bytes([number; 16]), change))
+    block_on(store.apply(&KeyId::from_bytes([number; 16]), change, &context()))
+}
+
+fn insert(store: &MemoryStore, record: KeyRecord) -> Result<Arc<KeyRecord>, StoreError> {
+    block_on(store.insert(record, &context()))
 }
 
 fn find(store: &MemoryStore, digest: KeyDigest) -> Option<Arc<KeyRecord>> {
@@ -80,19 +85,19 @@ const DIGEST_EXISTS: &str = "expected a new key, found its digest in the store";
 #[test]
 fn ids_and_digests_are_unique() {
     let store = MemoryStore::new();
-    let inserted = block_on(store.insert(record(1))).unwrap();
+    let inserted = insert(&store, record(1)).unwrap();
     assert_eq!(*inserted, record(1));
     let other_id = || KeyRecord::new(KeyId::from_bytes([2; 16]), "acct_7", "CI", at(0));
     let exists = StoreErrorKind::AlreadyExists;
 
-    assert_fails(block_on(store.insert(record(1))), exists, ID_EXISTS);
+    assert_fails(insert(&store, record(1)), exists, ID_EXISTS);
     let same_digest = other_id().with_secret_versions([version(1, digest(1))]);
-    assert_fails(block_on(store.insert(same_digest)), exists, DIGEST_EXISTS);
+    assert_fails(insert(&store, same_digest), exists, DIGEST_EXISTS);
     let second_too =
         other_id().with_secret_versions([version(1, digest(3)), version(2, digest(1))]);
-    assert_fails(block_on(store.insert(second_too)), exists, DIGEST_EXISTS);
+    assert_fails(insert(&store, second_too), exists, DIGEST_EXISTS);
     let twice = other_id().with_secret_versions([version(1, digest(2)), version(2, digest(2))]);
-    assert_fails(block_on(store.insert(twice)), exists, DIGEST_EXISTS);
+    assert_fails(insert(&store, twice), exists, DIGEST_EXISTS);
 
     // Nothing of them was added.
     assert_eq!(store.len(), 1);
@@ -176,7 +181,7 @@ fn a_change_is_made_whole_or_not_at_all() {
     for both in [1, 3] {
         assert_eq!(find(&store, digest(both)), None);
     }
-    block_on(store.insert(record(1))).unwrap();
+    insert(&store, record(1)).unwrap();
     assert_eq!(*find(&store, digest(1)).unwrap(), record(1));
 }
 
@@ -185,7 +190,7 @@ fn a_late_note_of_use_undoes_nothing() {
     let store = MemoryStore::from_records([record(1), record(2)]).unwrap();
     let note = |number: u8, version, second| {
         let used = KeyUse::new(KeyId::from_bytes([number; 16]), version, at(second));
-        block_on(store.record_usage(&[used])).unwrap();
+        block_on(store.record_usage(&batch([used]))).unwrap();
     };
     let last = |number| find(&store, digest(number)).unwrap().last_used_at();
     assert_eq!(last(1), None);
@@ -222,7 +227,7 @@ fn a_late_note_of_use_undoes_nothing() {
     apply(&store, 1, &KeyChange::Delete).unwrap();
     let both = [(1, 30), (2, 31)]
         .map(|(number, second)| KeyUse::new(KeyId::from_bytes([number; 16]), 1, at(second)));
-    block_on(store.record_usage(&both)).unwrap();
+    block_on(store.record_usage(&batch(both))).unwrap();
     assert_eq!(find(&store, digest(1)), None);
     assert_eq!(
         block_on(store.get(&KeyId::from_bytes([1; 16]))).unwrap(),
@@ -236,7 +241,7 @@ fn a_late_note_of_use_undoes_nothing() {
 fn clones_share_one_store_and_debug_tells_the_count_only() {
     let store = MemoryStore::new();
     assert!(store.is_empty());
-    block_on(store.clone().insert(record(1))).unwrap();
+    block_on(store.clone().insert(record(1), &context())).unwrap();
     assert_eq!(format!("{store:?}"), "MemoryStore { keys: 1 }");
 }
 
@@ -287,7 +292,7 @@ fn a_read_is_never_older_than_a_write_that_has_returned() {
                 millisecond += 1;
                 let time = Timestamp::from_millisecond(millisecond).unwrap();
                 let uses = [1, 2].map(|one| KeyUse::new(KeyId::from_bytes([one; 16]), 1, time));
-                block_on(store.record_usage(&uses)).unwrap();
+                block_on(store.record_usage(&batch(uses))).unwrap();
                 noted.store(millisecond.unsigned_abs(), Ordering::SeqCst);
             }
         });
@@ -342,7 +347,7 @@ fn there_is_no_instant_at_which_no_secret_works() {
                 at: now + SignedDuration::from_hours(2),
                 others_retire_at: now + SignedDuration::from_hours(1),
             };
-            block_on(keys.store().apply(&id, &change)).unwrap();
+            block_on(keys.store().apply(&id, &change, &context())).unwrap();
             *current.lock().unwrap() = (number, key.expose_secret().to_owned());
         }
         done.store(true, Ordering::SeqCst);
@@ -376,7 +381,7 @@ fn a_revocation_holds_against_every_other_writer() {
             }
             barrier.wait();
             let used = KeyUse::new(KeyId::from_bytes([1; 16]), 1, at(2));
-            block_on(store.record_usage(&[used])).unwrap();
+            block_on(store.record_usage(&batch([used]))).unwrap();
         });
         let record = find(&store, digest(1)).unwrap();
         assert_eq!(record.revocation().unwrap().reason(), "leaked");

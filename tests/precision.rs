@@ -1,6 +1,10 @@
 //! How precise the times in records are.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/changes.rs"]
+mod changes;
+
+use changes::{batch, context};
 use futures::executor::block_on;
 use jiff::Timestamp;
 use tower_api_key::key::KeyDigest;
@@ -20,13 +24,13 @@ fn times_are_kept_to_the_microsecond_on_either_side_of_1970() {
         let kept = Timestamp::from_microsecond(microsecond).unwrap();
         let store = MemoryStore::new();
         let id = KeyId::from_bytes([1; 16]);
-        let apply = |change| block_on(store.apply(&id, &change)).unwrap();
+        let apply = |change| block_on(store.apply(&id, &change, &context())).unwrap();
         let version = SecretVersion::new(1, digest(1), "0123abcd".parse().unwrap(), given)
             .with_retires_at(Some(given));
         let record = KeyRecord::new(id, "acct_42", "CI", given)
             .with_expires_at(Some(given))
             .with_secret_versions([version]);
-        block_on(store.insert(record.clone())).unwrap();
+        block_on(store.insert(record.clone(), &context())).unwrap();
         assert_eq!(
             *store.find_now(&digest(1)).unwrap().unwrap().unwrap(),
             record
@@ -34,7 +38,7 @@ fn times_are_kept_to_the_microsecond_on_either_side_of_1970() {
 
         let one = KeyUse::new(id, 1, given);
         assert_eq!(one.last_used_at(), kept);
-        block_on(store.record_usage(&[one])).unwrap();
+        block_on(store.record_usage(&batch([one]))).unwrap();
         let update = KeyUpdate::new().with_expires_at(Some(given));
         assert_eq!(update.expires_at(), Some(Some(kept)));
         apply(KeyChange::Update(update));

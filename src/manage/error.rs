@@ -5,6 +5,8 @@ use std::error::Error;
 use std::fmt;
 
 use crate::key::random::RandomnessError;
+use crate::record::change::ChangeRefused;
+use crate::record::id::KeyId;
 use crate::store::error::{StoreError, StoreErrorKind};
 
 /// A key could not be issued or changed; nothing was, unless the kind is
@@ -12,6 +14,7 @@ use crate::store::error::{StoreError, StoreErrorKind};
 #[derive(Debug)]
 pub struct ManageError {
     kind: ManageErrorKind,
+    key_id: Option<KeyId>,
     message: Cow<'static, str>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -20,12 +23,18 @@ pub struct ManageError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ManageErrorKind {
-    /// An owner, name, reason, scope set or date is out of its bounds.
+    /// An owner, name, actor, reason, scope set, metadata or date is out of its bounds.
     InvalidInput,
     /// The key does not exist.
     NotFound,
     /// The key's state does not allow it: it is revoked, has expired, or has too many secrets.
     Refused,
+    /// The key has changed since the revision that was expected.
+    RevisionMismatch,
+    /// The owner has as many keys as are allowed.
+    TooManyKeys,
+    /// A key was issued with the same idempotency key; [`key_id`](ManageError::key_id) is its id.
+    AlreadyIssued,
     /// A key may not make a key with what it asked for.
     Exceeds,
     /// The clock reads before 1970: it was never set, and no end can be judged by it.
@@ -40,6 +49,7 @@ impl ManageError {
     pub(super) fn new(kind: ManageErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind,
+            key_id: None,
             message: message.into(),
             source: None,
         }
@@ -49,9 +59,24 @@ impl ManageError {
         Self::new(ManageErrorKind::NotFound, "no such key")
     }
 
+    pub(super) fn already_issued(id: KeyId) -> Self {
+        let message = format!("expected a new idempotency key, found that of {id}");
+        let error = Self::new(ManageErrorKind::AlreadyIssued, message);
+        Self {
+            key_id: Some(id),
+            ..error
+        }
+    }
+
     /// The kind of failure.
     pub fn kind(&self) -> ManageErrorKind {
         self.kind
+    }
+
+    /// The key that was issued before, if the kind is
+    /// [`AlreadyIssued`](ManageErrorKind::AlreadyIssued).
+    pub fn key_id(&self) -> Option<KeyId> {
+        self.key_id
     }
 }
 
@@ -83,6 +108,12 @@ impl From<StoreError> for ManageError {
     fn from(source: StoreError) -> Self {
         match source.kind() {
             StoreErrorKind::NotFound => Self::not_found(),
+            StoreErrorKind::RevisionMismatch => {
+                Self::new(ManageErrorKind::RevisionMismatch, source.to_string())
+            }
+            StoreErrorKind::Refused(why @ ChangeRefused::TooManyKeys) => {
+                Self::new(ManageErrorKind::TooManyKeys, why.to_string())
+            }
             StoreErrorKind::Refused(why) => Self::new(ManageErrorKind::Refused, why.to_string()),
             _ => {
                 let error = Self::new(ManageErrorKind::Store, "the store of keys failed");

@@ -6,6 +6,7 @@ use super::error::{ManageError, ManageErrorKind};
 use super::import_key::LegacyKey;
 use super::import_report::{ImportRefusal, ImportReport};
 use super::manager::KeyManager;
+use crate::record::context::ChangeContext;
 use crate::record::key::KeyRecord;
 use crate::store::error::{StoreError, StoreErrorKind};
 use crate::store::registry::KeyRegistry;
@@ -48,7 +49,8 @@ impl<S: KeyRegistry> KeyManager<S> {
     ///
     /// [`ManageError`], and nothing is imported, when the manager's hasher is not SHA-256: no
     /// imported digest would ever match
-    /// ([`InvalidInput`](super::error::ManageErrorKind::InvalidInput)).
+    /// ([`InvalidInput`](super::error::ManageErrorKind::InvalidInput)), or the
+    /// [actor](Self::acting_as) or the [reason](Self::because) is out of its bounds.
     pub async fn import(
         &self,
         keys: impl IntoIterator<Item = LegacyKey>,
@@ -58,11 +60,12 @@ impl<S: KeyRegistry> KeyManager<S> {
                            found one with HMAC-SHA-256, which would match no imported digest";
             return Err(ManageError::new(ManageErrorKind::InvalidInput, message));
         }
+        let context = self.acting.context(self.clock.now())?;
         let mut report = ImportReport::default();
         let mut keys = keys.into_iter().enumerate().peekable();
         while keys.peek().is_some() {
             let chunk = keys.by_ref().take(CHUNK);
-            let answered = self.import_chunk(chunk, &mut report).await;
+            let answered = self.import_chunk(chunk, &context, &mut report).await;
             if let (false, Some((next, _))) = (answered, keys.peek()) {
                 report.stop_before(*next);
                 break;
@@ -75,6 +78,7 @@ impl<S: KeyRegistry> KeyManager<S> {
     async fn import_chunk(
         &self,
         keys: impl Iterator<Item = (usize, LegacyKey)>,
+        context: &ChangeContext,
         report: &mut ImportReport,
     ) -> bool {
         let now = self.clock.now();
@@ -92,7 +96,7 @@ impl<S: KeyRegistry> KeyManager<S> {
             return true;
         }
         let mut works = false;
-        let answers = self.store.insert_many(records).await;
+        let answers = self.store.insert_many(records, context).await;
         // A store that answers too little has failed for the others.
         let answers = answers
             .into_iter()

@@ -3,11 +3,12 @@
 use jiff::Timestamp;
 
 use super::error::ManageError;
-use super::limits::{check_reason, check_scopes, check_text, invalid};
+use super::limits::{check_metadata, check_reason, check_scopes, check_text, invalid};
 use crate::key::digest::{InvalidDigest, KeyDigest};
 use crate::key::token::KeyPrefix;
 use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
+use crate::record::metadata::Metadata;
 use crate::record::revocation::Revocation;
 use crate::record::secret::SecretVersion;
 use crate::scope::name::{InvalidScope, Scope};
@@ -29,6 +30,7 @@ pub struct LegacyKey {
     expires_at: Option<Timestamp>,
     disabled: bool,
     revocation: Option<Revocation>,
+    metadata: Metadata,
 }
 
 impl LegacyKey {
@@ -112,6 +114,13 @@ impl LegacyKey {
         Self { revocation, ..self }
     }
 
+    /// Gives the key this metadata, in the bounds of a
+    /// [`NewKey`](super::new_key::NewKey::with_metadata)'s. Default: none.
+    #[must_use]
+    pub fn with_metadata(self, metadata: Metadata) -> Self {
+        Self { metadata, ..self }
+    }
+
     fn with_digest(
         owner: Box<str>,
         name: Box<str>,
@@ -127,6 +136,7 @@ impl LegacyKey {
             expires_at: None,
             disabled: false,
             revocation: None,
+            metadata: Metadata::new(),
         }
     }
 
@@ -137,6 +147,7 @@ impl LegacyKey {
         let digest = self.digest.map_err(|error| invalid(error.to_string()))?;
         let scopes = self.scopes.map_err(|error| invalid(error.to_string()))?;
         check_scopes(&scopes)?;
+        check_metadata(&self.metadata)?;
         if let Some(revocation) = &self.revocation {
             check_reason(revocation.reason())?;
         }
@@ -148,6 +159,7 @@ impl LegacyKey {
             .with_expires_at(self.expires_at)
             .with_disabled(self.disabled)
             .with_revocation(self.revocation)
+            .with_metadata(self.metadata)
             .with_secret_versions([version]))
     }
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::error::{ManageError, ManageErrorKind};
+use crate::record::metadata::Metadata;
 use crate::scope::set::ScopeSet;
 
 /// The longest owner and name, in octets.
@@ -11,6 +12,12 @@ const MAX_TEXT: usize = 256;
 const MAX_REASON: usize = 1_024;
 /// The most scopes of one key.
 const MAX_SCOPES: usize = 64;
+/// The most entries of a key's metadata.
+const MAX_ENTRIES: usize = 16;
+/// The longest name in metadata, in octets.
+const MAX_ENTRY_NAME: usize = 64;
+/// The longest value in metadata, in octets.
+const MAX_ENTRY_VALUE: usize = 256;
 
 pub(super) fn check_text(what: &str, text: &str) -> Result<(), ManageError> {
     if text.chars().all(shows_nothing) {
@@ -29,6 +36,25 @@ pub(super) fn check_scopes(scopes: &ScopeSet) -> Result<(), ManageError> {
         return Err(invalid(format!(
             "expected at most {MAX_SCOPES} scopes, found {found}"
         )));
+    }
+    Ok(())
+}
+
+pub(super) fn check_metadata(metadata: &Metadata) -> Result<(), ManageError> {
+    if metadata.len() > MAX_ENTRIES {
+        let found = metadata.len();
+        return Err(invalid(format!(
+            "expected metadata of at most {MAX_ENTRIES} entries, found {found}"
+        )));
+    }
+    for (name, value) in metadata.iter() {
+        if name.is_empty() {
+            return Err(invalid(
+                "expected a name in metadata, found an empty text".to_owned(),
+            ));
+        }
+        check_bounds("a name in metadata", name, MAX_ENTRY_NAME)?;
+        check_bounds("a value in metadata", value, MAX_ENTRY_VALUE)?;
     }
     Ok(())
 }

@@ -1,42 +1,53 @@
 //! The manager of keys.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
+use super::acting::Acting;
 use super::error::{ManageError, ManageErrorKind};
 use super::issued::IssuedKey;
-use super::limits::{check_end, check_reason, check_scopes, check_text, invalid};
-use super::new_key::{Lifetime, NewKey};
+use super::lifetime::later;
+use super::limits::{check_end, check_metadata, check_reason, check_scopes, check_text};
 use crate::clock::{Clock, SystemClock};
-use crate::identity::Identity;
 use crate::key::format::KeyFormat;
 use crate::key::hasher::KeyHasher;
 use crate::key::token::ApiKey;
 use crate::record::change::KeyChange;
 use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
-use crate::record::moment::Moment;
 use crate::record::revocation::Revocation;
-use crate::record::secret::SecretVersion;
-use crate::record::status::KeyStatus;
 use crate::record::update::KeyUpdate;
+use crate::store::audit_page::{AuditPage, AuditPageRequest};
 use crate::store::page::{KeyPage, PageRequest};
 use crate::store::registry::KeyRegistry;
+use crate::store::usage::UsageBucket;
 use crate::verify::verifier::Verifier;
 
 /// Issues keys and leads them through their life.
 ///
 /// See the [module](super) for an example. It checks nobody's right to do so: that is the
-/// caller's part.
+/// caller's part. Every change leaves an entry in the [audit trail](Self::audit).
+///
+/// # Errors
+///
+/// Every change fails with [`ManageError`] when
+/// - the key does not exist ([`NotFound`](ManageErrorKind::NotFound));
+/// - it has another revision than [expected](Self::if_revision)
+///   ([`RevisionMismatch`](ManageErrorKind::RevisionMismatch));
+/// - the [actor](Self::acting_as) or the [reason](Self::because) is out of its bounds
+///   ([`InvalidInput`](ManageErrorKind::InvalidInput));
+/// - the store fails.
 #[derive(Clone)]
 pub struct KeyManager<S> {
     pub(super) store: S,
-    format: KeyFormat,
+    pub(super) format: KeyFormat,
     pub(super) hasher: KeyHasher,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) acting: Acting,
 }
 
 impl<S: KeyRegistry> KeyManager<S> {
@@ -47,6 +58,7 @@ impl<S: KeyRegistry> KeyManager<S> {
             format: KeyFormat::default(),
             hasher: KeyHasher::sha256(),
             clock: Arc::new(SystemClock::new()),
+            acting: Acting::application(),
         }
     }
 
@@ -77,78 +89,6 @@ impl<S: KeyRegistry> KeyManager<S> {
         &self.store
     }
 
-    /// Makes a key. Its plaintext is in the result, and nowhere else.
-    ///
-    /// When the store's answer is lost, the key may have been made all the same, and nobody has its
-    /// plaintext: it is in its owner's [`list`](Self::list), where it can be revoked or rotated.
-    ///
-    /// # Errors
-    ///
-    /// [`ManageError`] when
-    /// - owner or name is empty, longer than 256 octets or has control characters, there are more
-    ///   than 64 scopes, or the end is not in the future
-    ///   ([`InvalidInput`](ManageErrorKind::InvalidInput));
-    /// - the clock reads before 1970, so that no end can be judged
-    ///   ([`ClockUnset`](ManageErrorKind::ClockUnset));
-    /// - the operating system's random source or the store fails.
-    pub async fn issue(&self, new: NewKey) -> Result<IssuedKey, ManageError> {
-        let now = self.now()?;
-        let expires_at = end_of(new.lifetime, now)?;
-        self.issue_until(new, expires_at, now).await
-    }
-
-    /// Makes a key on behalf of whoever sent a request.
-    ///
-    /// The new key belongs to the maker's owner, and has no scope and no lifetime that the maker
-    /// lacks. Without an end of its own it gets the maker's. The maker is looked up once more, so
-    /// one that was revoked or lost a scope since its request began makes nothing of it.
-    ///
-    /// Revoking the maker later does not revoke what it made.
-    ///
-    /// # Errors
-    ///
-    /// As [`issue`](Self::issue), and [`Exceeds`](ManageErrorKind::Exceeds) when
-    /// - the new key's owner is not the maker's;
-    /// - it asks for a scope or an end that the maker lacks;
-    /// - the maker does not work any more.
-    pub async fn delegate(&self, maker: &Identity, new: NewKey) -> Result<IssuedKey, ManageError> {
-        let exceeds = |message: &'static str| ManageError::new(ManageErrorKind::Exceeds, message);
-        let now = self.now()?;
-        let record = self.store.get(&maker.key_id()).await?;
-        let record = record.ok_or_else(|| exceeds("the key that makes a key was deleted"))?;
-        let secret = record
-            .secret_versions()
-            .iter()
-            .find(|version| version.number() == maker.secret_version())
-            .ok_or_else(|| exceeds("the secret that makes a key was superseded"))?;
-
-        // A superseded secret must not outlive its overlap in a key that it makes.
-        let maker_end = [record.expires_at(), secret.retires_at()]
-            .into_iter()
-            .flatten()
-            .min();
-        if record.status(now) != KeyStatus::Active || maker_end.is_some_and(|end| now >= end) {
-            return Err(exceeds("the key that makes a key does not work any more"));
-        }
-        if &*new.owner != record.owner() {
-            return Err(exceeds("expected the owner of the key that makes a key"));
-        }
-        if !record.scopes().contains_all(&new.scopes) {
-            return Err(exceeds(
-                "expected no scope that the key that makes a key lacks",
-            ));
-        }
-        let asked = end_of(new.lifetime, now)?.or(maker_end);
-        if let (Some(asked), Some(maker_end)) = (asked, maker_end)
-            && asked > maker_end
-        {
-            return Err(exceeds(
-                "expected an end no later than that of the key that makes a key",
-            ));
-        }
-        self.issue_until(new, asked, now).await
-    }
-
     /// The key of that id.
     ///
     /// Compare its owner with the caller's before you show it.
@@ -169,14 +109,41 @@ impl<S: KeyRegistry> KeyManager<S> {
         Ok(self.store.list(owner, page).await?)
     }
 
-    /// Changes name, scopes or expiration date of a key.
+    /// One page of the audit trail of an owner's keys, newest first: who did what, when and why.
     ///
     /// # Errors
     ///
-    /// [`ManageError`] when
-    /// - the name or scopes are out of their bounds, or the end is not in the future;
-    /// - the key does not exist or is revoked;
-    /// - the store fails.
+    /// [`ManageError`] when the store fails.
+    pub async fn audit(
+        &self,
+        owner: &str,
+        page: &AuditPageRequest,
+    ) -> Result<AuditPage, ManageError> {
+        Ok(self.store.audit(owner, page).await?)
+    }
+
+    /// How often a key was used in the hours that start within a range; of an unknown key, nothing.
+    ///
+    /// Compare the key's owner with the caller's before you show it.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError`] when the store fails.
+    pub async fn usage(
+        &self,
+        id: &KeyId,
+        hours: Range<Timestamp>,
+    ) -> Result<Vec<UsageBucket>, ManageError> {
+        Ok(self.store.usage(id, hours).await?)
+    }
+
+    /// Changes name, scopes, expiration date or metadata of a key.
+    ///
+    /// # Errors
+    ///
+    /// As every change; and [`ManageError`] when
+    /// - the name, scopes or metadata are out of their bounds, or the end is not in the future;
+    /// - the key is revoked.
     pub async fn update(
         &self,
         id: &KeyId,
@@ -188,10 +155,14 @@ impl<S: KeyRegistry> KeyManager<S> {
         if let Some(scopes) = update.scopes() {
             check_scopes(scopes)?;
         }
+        if let Some(metadata) = update.metadata() {
+            check_metadata(metadata)?;
+        }
         if let Some(end) = update.expires_at().flatten() {
             check_end(Some(end), self.now()?)?;
         }
-        self.apply(id, KeyChange::Update(update)).await
+        self.apply(id, KeyChange::Update(update), self.clock.now())
+            .await
     }
 
     /// Gives a key a new secret; the old ones work for `grace` longer, or less where they had an
@@ -205,12 +176,12 @@ impl<S: KeyRegistry> KeyManager<S> {
     ///
     /// # Errors
     ///
-    /// [`ManageError`] when
-    /// - the key does not exist, is revoked, or has expired, so that no new secret would work;
+    /// As every change; and [`ManageError`] when
+    /// - the key is revoked, or has expired, so that no new secret would work;
     /// - too many of its secrets still work
     ///   ([`MAX_SECRET_VERSIONS`](KeyChange::MAX_SECRET_VERSIONS));
     /// - the clock reads before 1970;
-    /// - the operating system's random source or the store fails.
+    /// - the operating system's random source fails.
     ///
     /// A store that timed out may have rotated the key all the same. The new plaintext is lost then,
     /// and the old ones have their end: rotate again.
@@ -232,7 +203,7 @@ impl<S: KeyRegistry> KeyManager<S> {
             at: now,
             others_retire_at: end_of_others(now, grace),
         };
-        let record = self.apply(id, change).await?;
+        let record = self.apply(id, change, now).await?;
         Ok(IssuedKey { key, record })
     }
 
@@ -240,18 +211,18 @@ impl<S: KeyRegistry> KeyManager<S> {
     ///
     /// # Errors
     ///
-    /// [`ManageError`] when the key does not exist or is revoked, or the store fails.
+    /// As every change; and [`ManageError`] when the key is revoked.
     pub async fn disable(&self, id: &KeyId) -> Result<Arc<KeyRecord>, ManageError> {
-        self.apply(id, KeyChange::Disable).await
+        self.apply(id, KeyChange::Disable, self.clock.now()).await
     }
 
     /// Lets a disabled key work again.
     ///
     /// # Errors
     ///
-    /// [`ManageError`] when the key does not exist or is revoked, or the store fails.
+    /// As every change; and [`ManageError`] when the key is revoked.
     pub async fn enable(&self, id: &KeyId) -> Result<Arc<KeyRecord>, ManageError> {
-        self.apply(id, KeyChange::Enable).await
+        self.apply(id, KeyChange::Enable, self.clock.now()).await
     }
 
     /// Refuses a key for ever, with all its secrets. The record stays, with the reason.
@@ -260,54 +231,31 @@ impl<S: KeyRegistry> KeyManager<S> {
     ///
     /// # Errors
     ///
-    /// [`ManageError`] when
-    /// - the reason is longer than 1,024 octets or has control characters;
-    /// - the key does not exist;
-    /// - the store fails.
+    /// As every change; and [`ManageError`] when the reason is longer than 1,024 octets or has control
+    /// characters.
     pub async fn revoke(&self, id: &KeyId, reason: &str) -> Result<Arc<KeyRecord>, ManageError> {
         check_reason(reason)?;
-        self.apply(
-            id,
-            KeyChange::Revoke(Revocation::new(self.clock.now(), reason)),
-        )
-        .await
+        let now = self.clock.now();
+        let revocation = Revocation::new(now, reason);
+        self.apply(id, KeyChange::Revoke(revocation), now).await
     }
 
-    /// Removes a key from the store. Prefer [`revoke`](Self::revoke), which leaves a record.
+    /// Removes a key, with the counts of its uses; the audit trail stays. Prefer
+    /// [`revoke`](Self::revoke), which leaves a record.
     ///
     /// Copies that a cache, a backup or a thread of a [`MemoryStore`](crate::store::MemoryStore)
     /// made of the record may live on for a while; no plaintext is in them.
     ///
     /// # Errors
     ///
-    /// [`ManageError`] when the key does not exist or the store fails.
+    /// As every change.
     pub async fn delete(&self, id: &KeyId) -> Result<(), ManageError> {
-        self.apply(id, KeyChange::Delete).await.map(drop)
-    }
-
-    async fn issue_until(
-        &self,
-        new: NewKey,
-        expires_at: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Result<IssuedKey, ManageError> {
-        check_text("an owner", &new.owner)?;
-        check_text("a name", &new.name)?;
-        check_scopes(&new.scopes)?;
-        check_end(expires_at, now)?;
-
-        let key = ApiKey::generate(&self.format)?;
-        let version = SecretVersion::new(1, self.hasher.digest(&key), key.prefix(), now);
-        let record = KeyRecord::new(KeyId::generate(now)?, new.owner, new.name, now)
-            .with_scopes(new.scopes)
-            .with_expires_at(expires_at)
-            .with_secret_versions([version]);
-        let record = self.store.insert(record).await?;
-        Ok(IssuedKey { key, record })
+        let deleted = self.apply(id, KeyChange::Delete, self.clock.now()).await;
+        deleted.map(drop)
     }
 
     /// The time, by a clock that has been set.
-    fn now(&self) -> Result<Timestamp, ManageError> {
+    pub(super) fn now(&self) -> Result<Timestamp, ManageError> {
         let now = self.clock.now();
         if now < Timestamp::UNIX_EPOCH {
             let message = format!("expected a clock that reads 1970 or later, found {now}");
@@ -316,8 +264,72 @@ impl<S: KeyRegistry> KeyManager<S> {
         Ok(now)
     }
 
-    async fn apply(&self, id: &KeyId, change: KeyChange) -> Result<Arc<KeyRecord>, ManageError> {
-        Ok(self.store.apply(id, &change).await?)
+    async fn apply(
+        &self,
+        id: &KeyId,
+        change: KeyChange,
+        now: Timestamp,
+    ) -> Result<Arc<KeyRecord>, ManageError> {
+        let context = self.acting.context(now)?;
+        Ok(self.store.apply(id, &change, &context).await?)
+    }
+}
+
+impl<S: Clone> KeyManager<S> {
+    /// The same manager for changes that somebody makes, such as `acct_42` or `support:jane`: 1 to
+    /// 256 octets without control characters. Default: `application`.
+    ///
+    /// ```
+    /// use tower_api_key::{KeyManager, MemoryStore, NewKey};
+    ///
+    /// # futures::executor::block_on(async {
+    /// let keys = KeyManager::new(MemoryStore::new());
+    /// let id = keys.issue(NewKey::new("acct_42", "CI")).await?.record.id();
+    /// keys.acting_as("support:jane").because("ticket 4711").disable(&id).await?;
+    ///
+    /// let trail = keys.audit("acct_42", &Default::default()).await?;
+    /// let newest = &trail.entries()[0];
+    /// assert_eq!(newest.actor(), "support:jane");
+    /// assert_eq!(newest.action().to_string(), "disabled");
+    /// # Ok::<(), tower_api_key::manage::ManageError>(()) }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn acting_as(&self, actor: &str) -> Self {
+        let mut manager = self.clone();
+        manager.acting.actor = actor.into();
+        manager
+    }
+
+    /// The same manager for changes with that reason, which may be empty: at most 1,024 octets
+    /// without control characters. Default: empty.
+    #[must_use]
+    pub fn because(&self, reason: &str) -> Self {
+        let mut manager = self.clone();
+        manager.acting.reason = reason.into();
+        manager
+    }
+
+    /// The same manager for changes of a key that has this [revision](KeyRecord::revision) still.
+    /// It issues keys all the same.
+    ///
+    /// ```
+    /// use tower_api_key::manage::ManageErrorKind;
+    /// use tower_api_key::{KeyManager, MemoryStore, NewKey};
+    ///
+    /// # futures::executor::block_on(async {
+    /// let keys = KeyManager::new(MemoryStore::new());
+    /// let seen = keys.issue(NewKey::new("acct_42", "CI")).await?.record;
+    /// keys.disable(&seen.id()).await?; // meanwhile
+    ///
+    /// let late = keys.if_revision(seen.revision()).revoke(&seen.id(), "unused").await;
+    /// assert_eq!(late.unwrap_err().kind(), ManageErrorKind::RevisionMismatch);
+    /// # Ok::<(), tower_api_key::manage::ManageError>(()) }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn if_revision(&self, revision: u64) -> Self {
+        let mut manager = self.clone();
+        manager.acting.expected_revision = Some(revision);
+        manager
     }
 }
 
@@ -341,29 +353,10 @@ impl<S: fmt::Debug> fmt::Debug for KeyManager<S> {
     }
 }
 
-/// The end as the record will keep it, so that it is judged as such.
-fn end_of(lifetime: Lifetime, now: Timestamp) -> Result<Option<Timestamp>, ManageError> {
-    let end = match lifetime {
-        Lifetime::Unlimited => return Ok(None),
-        Lifetime::Until(end) => end,
-        Lifetime::For(lifetime) => later(now, lifetime).ok_or_else(|| {
-            invalid(format!(
-                "expected a lifetime that ends before the year 10000, found {lifetime:?}"
-            ))
-        })?,
-    };
-    Ok(Some(Moment::floor(end).timestamp()))
-}
-
 fn end_of_others(now: Timestamp, grace: Duration) -> Timestamp {
     if grace.is_zero() {
         KeyChange::AT_ONCE
     } else {
         later(now, grace).unwrap_or(Timestamp::MAX)
     }
-}
-
-fn later(now: Timestamp, by: Duration) -> Option<Timestamp> {
-    let by = SignedDuration::try_from(by).ok()?;
-    now.checked_add(by).ok()
 }

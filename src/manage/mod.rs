@@ -4,6 +4,9 @@
 //! caller's code: take them from a session or an [`Identity`](crate::identity::Identity), never
 //! from a request's body.
 //!
+//! Every change leaves an entry in the store's audit trail. [`acting_as`](KeyManager::acting_as) and
+//! [`because`](KeyManager::because) say who makes it and why.
+//!
 //! ```
 //! use std::time::Duration;
 //! use tower_api_key::{KeyManager, MemoryStore, NewKey, Scope};
@@ -27,11 +30,14 @@
 //! # Ok::<(), tower_api_key::manage::ManageError>(()) }).unwrap();
 //! ```
 
+mod acting;
 pub(crate) mod error;
 pub(crate) mod import;
 pub(crate) mod import_key;
 pub(crate) mod import_report;
+mod issue;
 pub(crate) mod issued;
+mod lifetime;
 pub(crate) mod limits;
 pub(crate) mod manager;
 pub(crate) mod new_key;

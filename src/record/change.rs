@@ -20,7 +20,7 @@ use crate::key::token::KeyPrefix;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyChange {
-    /// Changes name, scopes or expiration date.
+    /// Changes name, scopes, expiration date or metadata.
     Update(KeyUpdate),
     /// Refuses the key until it is enabled.
     Disable,
@@ -60,6 +60,10 @@ impl KeyChange {
 
     /// The record after this change; `None` when the key is deleted.
     ///
+    /// It has a higher [`revision`](KeyRecord::revision), unless the change leaves it as it is, such
+    /// as a second revocation, or an update to the name that it has: then the record that is returned
+    /// is equal, and a store writes nothing.
+    ///
     /// # Errors
     ///
     /// [`ChangeRefused`] when
@@ -67,19 +71,17 @@ impl KeyChange {
     /// - the change is `Rotate`, and [`MAX_SECRET_VERSIONS`](Self::MAX_SECRET_VERSIONS) would still
     ///   work beside the new one.
     pub fn applied_to(&self, record: &KeyRecord) -> Result<Option<KeyRecord>, ChangeRefused> {
-        if record.revocation.is_some() && !matches!(self, Self::Revoke(_) | Self::Delete) {
+        if record.revocation().is_some() && !matches!(self, Self::Revoke(_) | Self::Delete) {
             return Err(ChangeRefused::Revoked);
         }
-        let mut record = record.clone();
+        let before = record;
+        let mut record = before.clone();
         match self {
-            Self::Update(update) => apply_update(&mut record, update),
-            Self::Disable => record.disabled = true,
-            Self::Enable => record.disabled = false,
-            Self::Revoke(revocation) => {
-                record
-                    .revocation
-                    .get_or_insert_with(|| Box::new(revocation.clone()));
-            }
+            Self::Update(update) => record = updated(record, update),
+            Self::Disable => record = record.with_disabled(true),
+            Self::Enable => record = record.with_disabled(false),
+            Self::Revoke(_) if record.revocation().is_some() => {}
+            Self::Revoke(revocation) => record = record.with_revocation(Some(revocation.clone())),
             Self::Rotate {
                 digest,
                 prefix,
@@ -97,11 +99,14 @@ impl KeyChange {
             }
             Self::Delete => return Ok(None),
         }
+        if record != *before {
+            record.changes = record.changes.saturating_add(1);
+        }
         Ok(Some(record))
     }
 }
 
-fn apply_update(record: &mut KeyRecord, update: &KeyUpdate) {
+fn updated(mut record: KeyRecord, update: &KeyUpdate) -> KeyRecord {
     if let Some(name) = update.name() {
         record.set_name(name);
     }
@@ -110,6 +115,10 @@ fn apply_update(record: &mut KeyRecord, update: &KeyUpdate) {
     }
     if let Some(expires_at) = update.expires_at() {
         record.expires_at = expires_at.map(Moment::floor);
+    }
+    match update.metadata() {
+        Some(metadata) => record.with_metadata(metadata.clone()),
+        None => record,
     }
 }
 
@@ -137,7 +146,7 @@ fn rotate(
     Ok(())
 }
 
-/// Why a key's state does not allow a change.
+/// Why the state of a key, or of its owner's keys, does not allow a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ChangeRefused {
@@ -145,6 +154,8 @@ pub enum ChangeRefused {
     Revoked,
     /// Too many secret versions of the key still work.
     TooManyVersions,
+    /// The owner of a key to be added has as many as are allowed.
+    TooManyKeys,
 }
 
 impl fmt::Display for ChangeRefused {
@@ -156,6 +167,7 @@ impl fmt::Display for ChangeRefused {
                 "{} secret versions of the key still work; expected fewer before a rotation",
                 KeyChange::MAX_SECRET_VERSIONS
             ),
+            Self::TooManyKeys => f.write_str("the owner has as many keys as are allowed"),
         }
     }
 }

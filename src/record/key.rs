@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 
 use super::id::KeyId;
+use super::metadata::Metadata;
 use super::moment::Moment;
+use super::rare::Rare;
 use super::revocation::Revocation;
 use super::secret::SecretVersion;
 use super::status::KeyStatus;
@@ -22,11 +24,12 @@ pub struct KeyRecord {
     /// The owner, and then the name: one allocation for both.
     owner_and_name: Box<str>,
     owner_len: u32,
+    pub(super) changes: u32,
     pub(super) scopes: ScopeSet,
     pub(super) created_at: Moment,
     pub(super) expires_at: Option<Moment>,
-    pub(super) disabled: bool,
-    pub(super) revocation: Option<Box<Revocation>>,
+    /// `None` rather than the default, so that equal records are equal.
+    rare: Option<Box<Rare>>,
     pub(super) versions: Versions,
 }
 
@@ -47,11 +50,11 @@ impl KeyRecord {
             id,
             owner_and_name: [&*owner, &*name].concat().into(),
             owner_len: u32::try_from(owner.len()).expect("an owner is shorter than 4 GiB"),
+            changes: 0,
             scopes: ScopeSet::new(),
             created_at: Moment::floor(created_at),
             expires_at: None,
-            disabled: false,
-            revocation: None,
+            rare: None,
             versions: Versions::none(),
         }
     }
@@ -77,16 +80,25 @@ impl KeyRecord {
     /// The record disabled, or not.
     #[must_use]
     pub fn with_disabled(self, disabled: bool) -> Self {
-        Self { disabled, ..self }
+        self.with_rare(|rare| rare.disabled = disabled)
     }
 
     /// The record revoked, or not.
     #[must_use]
     pub fn with_revocation(self, revocation: Option<Revocation>) -> Self {
-        Self {
-            revocation: revocation.map(Box::new),
-            ..self
-        }
+        self.with_rare(|rare| rare.revocation = revocation)
+    }
+
+    /// The record with this metadata.
+    #[must_use]
+    pub fn with_metadata(self, metadata: Metadata) -> Self {
+        self.with_rare(|rare| rare.metadata = metadata)
+    }
+
+    /// The record after that many changes, which tell its [`revision`](Self::revision).
+    #[must_use]
+    pub fn with_changes(self, changes: u32) -> Self {
+        Self { changes, ..self }
     }
 
     /// The record with these secret versions, in any order.
@@ -138,12 +150,33 @@ impl KeyRecord {
 
     /// Whether the key is disabled.
     pub fn is_disabled(&self) -> bool {
-        self.disabled
+        self.rare.as_ref().is_some_and(|rare| rare.disabled)
     }
 
     /// When and why the key was revoked, if it was.
     pub fn revocation(&self) -> Option<&Revocation> {
-        self.revocation.as_deref()
+        self.rare.as_ref()?.revocation.as_ref()
+    }
+
+    /// What the owner notes down about the key.
+    pub fn metadata(&self) -> &Metadata {
+        static NONE: Metadata = Metadata::new();
+        self.rare.as_ref().map_or(&NONE, |rare| &rare.metadata)
+    }
+
+    /// How many changes the key has had. Uses are none.
+    pub fn changes(&self) -> u32 {
+        self.changes
+    }
+
+    /// Which state of the key this is: each [change](super::change::KeyChange) raises it by one,
+    /// and uses leave it as it is.
+    ///
+    /// It starts at the microseconds from 1970 to the key's creation, so that a key which takes the
+    /// id of a deleted one does not repeat its revisions.
+    pub fn revision(&self) -> u64 {
+        let first = self.created_at().as_microsecond().max(0).unsigned_abs();
+        first + u64::from(self.changes)
     }
 
     /// The key's secret versions, newest first.
@@ -170,9 +203,9 @@ impl KeyRecord {
 
     /// Whether the key works at `now`.
     pub fn status(&self, now: Timestamp) -> KeyStatus {
-        if self.revocation.is_some() {
+        if self.revocation().is_some() {
             KeyStatus::Revoked
-        } else if self.disabled {
+        } else if self.is_disabled() {
             KeyStatus::Disabled
         } else if self.expires_at().is_some_and(|end| now >= end) {
             KeyStatus::Expired
@@ -189,6 +222,15 @@ impl KeyRecord {
         let mut versions = self.versions.as_mut_slice().iter_mut();
         if let Some(used) = versions.find(|one| one.number() == version) {
             used.note_use(used_at);
+        }
+        self
+    }
+
+    fn with_rare(mut self, change: impl FnOnce(&mut Rare)) -> Self {
+        let mut rare = self.rare.take().unwrap_or_default();
+        change(&mut rare);
+        if *rare != Rare::default() {
+            self.rare = Some(rare);
         }
         self
     }

@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 
+use super::metadata::Metadata;
 use super::moment::Moment;
 use crate::scope::set::ScopeSet;
 
-/// A change of name, scopes or expiration date, in one step; what it does not name stays.
+/// A change of name, scopes, expiration date or metadata, in one step; what it does not name stays.
 ///
 /// The date is kept to the microsecond.
 ///
@@ -22,6 +23,7 @@ pub struct KeyUpdate {
     name: Option<Box<str>>,
     scopes: Option<ScopeSet>,
     expires_at: Option<Expiration>,
+    metadata: Option<Metadata>,
 }
 
 /// An expiration date, or none.
@@ -60,6 +62,15 @@ impl KeyUpdate {
         }
     }
 
+    /// Replaces all of the key's metadata.
+    #[must_use]
+    pub fn with_metadata(self, metadata: Metadata) -> Self {
+        Self {
+            metadata: Some(metadata),
+            ..self
+        }
+    }
+
     /// The new name, if it changes.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
@@ -74,5 +85,10 @@ impl KeyUpdate {
     pub fn expires_at(&self) -> Option<Option<Timestamp>> {
         self.expires_at
             .map(|expiration| expiration.map(Moment::timestamp))
+    }
+
+    /// The new metadata, if it changes.
+    pub fn metadata(&self) -> Option<&Metadata> {
+        self.metadata.as_ref()
     }
 }

@@ -1,18 +1,22 @@
 //! A bound on every wait for a store.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tokio::time::timeout;
 
+use super::audit_page::{AuditPage, AuditPageRequest};
 use super::error::{StoreError, StoreErrorKind};
 use super::key_store::KeyStore;
 use super::page::{KeyPage, PageRequest};
 use super::registry::KeyRegistry;
-use super::usage::KeyUse;
+use super::usage::{UsageBatch, UsageBucket};
 use crate::key::digest::KeyDigest;
 use crate::record::change::KeyChange;
+use crate::record::context::ChangeContext;
 use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
 
@@ -78,8 +82,12 @@ impl<S: KeyStore> KeyStore for DeadlineStore<S> {
 
 #[async_trait]
 impl<S: KeyRegistry> KeyRegistry for DeadlineStore<S> {
-    async fn insert(&self, record: KeyRecord) -> Result<Arc<KeyRecord>, StoreError> {
-        self.bound(self.inner.insert(record)).await
+    async fn insert(
+        &self,
+        record: KeyRecord,
+        context: &ChangeContext,
+    ) -> Result<Arc<KeyRecord>, StoreError> {
+        self.bound(self.inner.insert(record, context)).await
     }
 
     /// Each record has a deadline of its own; a batch that takes longer than all of them together
@@ -87,12 +95,13 @@ impl<S: KeyRegistry> KeyRegistry for DeadlineStore<S> {
     async fn insert_many(
         &self,
         records: Vec<KeyRecord>,
+        context: &ChangeContext,
     ) -> Vec<Result<Arc<KeyRecord>, StoreError>> {
         let count = records.len();
         let whole = self
             .deadline
             .saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
-        match timeout(whole, self.inner.insert_many(records)).await {
+        match timeout(whole, self.inner.insert_many(records, context)).await {
             Ok(answers) => answers,
             Err(_) => (0..count).map(|_| Err(late(whole))).collect(),
         }
@@ -106,11 +115,36 @@ impl<S: KeyRegistry> KeyRegistry for DeadlineStore<S> {
         self.bound(self.inner.list(owner, page)).await
     }
 
-    async fn apply(&self, id: &KeyId, change: &KeyChange) -> Result<Arc<KeyRecord>, StoreError> {
-        self.bound(self.inner.apply(id, change)).await
+    async fn apply(
+        &self,
+        id: &KeyId,
+        change: &KeyChange,
+        context: &ChangeContext,
+    ) -> Result<Arc<KeyRecord>, StoreError> {
+        self.bound(self.inner.apply(id, change, context)).await
     }
 
-    async fn record_usage(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
-        self.bound(self.inner.record_usage(uses)).await
+    async fn audit(&self, owner: &str, page: &AuditPageRequest) -> Result<AuditPage, StoreError> {
+        self.bound(self.inner.audit(owner, page)).await
+    }
+
+    async fn forget_audit_before(&self, at: Timestamp) -> Result<u64, StoreError> {
+        self.bound(self.inner.forget_audit_before(at)).await
+    }
+
+    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+        self.bound(self.inner.record_usage(batch)).await
+    }
+
+    async fn usage(
+        &self,
+        id: &KeyId,
+        hours: Range<Timestamp>,
+    ) -> Result<Vec<UsageBucket>, StoreError> {
+        self.bound(self.inner.usage(id, hours)).await
+    }
+
+    async fn forget_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
+        self.bound(self.inner.forget_usage_before(hour)).await
     }
 }

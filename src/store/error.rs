@@ -41,7 +41,9 @@ pub enum StoreErrorKind {
     NotFound,
     /// A key with that id or digest exists already.
     AlreadyExists,
-    /// The key's state does not allow the change.
+    /// The key has changed since the revision that was expected.
+    RevisionMismatch,
+    /// The state of the key, or of its owner's keys, does not allow the change.
     Refused(ChangeRefused),
 }
 

@@ -44,19 +44,35 @@ impl Index {
     }
 
     pub(super) fn page(&self, owner: &str, page: &PageRequest) -> KeyPage {
+        KeyPage::new(page, self.after(owner, page.cursor()).cloned())
+    }
+
+    /// Whether the owner has that many keys that are not revoked.
+    pub(super) fn has(&self, count: u64, owner: &str) -> bool {
+        let mut unrevoked = self
+            .after(owner, None)
+            .filter(|record| record.revocation().is_none());
+        match count.checked_sub(1).map(usize::try_from) {
+            None => true,
+            Some(Ok(others)) => unrevoked.nth(others).is_some(),
+            Some(Err(_)) => false,
+        }
+    }
+
+    /// The owner's records after the one of that id, or all.
+    fn after(&self, owner: &str, cursor: Option<KeyId>) -> impl Iterator<Item = &Arc<KeyRecord>> {
         let place = |id| {
             let record = KeyRecord::new(id, owner, "", Timestamp::UNIX_EPOCH);
             ByOwner(Arc::new(record))
         };
-        let start = match page.cursor() {
+        let start = match cursor {
             Some(last) => Bound::Excluded(place(last)),
             None => Bound::Included(place(KeyId::from_bytes([0; KeyId::LEN]))),
         };
         let following = self.by_owner.range((start, Bound::Unbounded));
-        let own = following
+        following
             .map(|ByOwner(record)| record)
-            .take_while(|record| record.owner() == owner);
-        KeyPage::new(page, own.cloned())
+            .take_while(move |record| record.owner() == owner)
     }
 }
 

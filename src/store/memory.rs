@@ -2,21 +2,29 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
+use super::audit_page::{AuditPage, AuditPageRequest};
 use super::digests::Digests;
 use super::error::{StoreError, StoreErrorKind};
 use super::feed::{ChangeFeed, FeedEvent, FeedListener, Listeners};
 use super::index::Index;
+use super::journal::Journal;
 use super::key_store::KeyStore;
+use super::ledger::Ledger;
 use super::page::{KeyPage, PageRequest};
 use super::registry::KeyRegistry;
 use super::replica;
-use super::usage::KeyUse;
+use super::transition::Transition;
+use super::usage::{UsageBatch, UsageBucket};
 use crate::key::digest::KeyDigest;
-use crate::record::change::KeyChange;
+use crate::record::audit::AuditEntry;
+use crate::record::change::{ChangeRefused, KeyChange};
+use crate::record::context::ChangeContext;
 use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
 use crate::record::secret::SecretVersion;
@@ -25,7 +33,9 @@ use crate::record::secret::SecretVersion;
 ///
 /// Look-ups never wait, for each other or for a change. Changes wait for each other only. Clones
 /// share one store. It holds as many keys as were inserted and not deleted; one with a name of 20
-/// octets and no scopes but the common three takes some 290 octets.
+/// octets and no scopes but the common three takes some 290 octets. Of the rest it holds the newest:
+/// 10,000 entries of the audit trail, 10,000 idempotency keys, the counts of 2,400 hours of a key
+/// and secret version, and the numbers of 10,000 writers of counts. Keep these longer in a database.
 ///
 /// A thread keeps copies of the records that it is asked for most. That of a key which was changed
 /// or deleted answers no look-up any more, but stays in memory until another record takes its
@@ -47,15 +57,22 @@ struct Shared {
     /// What look-ups read.
     by_digest: Digests,
     /// What changes go by; whoever holds the lock may write to `by_digest`.
-    index: Mutex<Index>,
+    state: Mutex<State>,
     listeners: Listeners,
+}
+
+#[derive(Default)]
+struct State {
+    index: Index,
+    journal: Journal,
+    ledger: Ledger,
 }
 
 impl Default for Shared {
     fn default() -> Self {
         Self {
             by_digest: Digests::default(),
-            index: Mutex::default(),
+            state: Mutex::default(),
             listeners: Listeners::new(FeedEvent::InStep),
         }
     }
@@ -67,15 +84,18 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// A store with these keys, such as ones made from a configuration file.
+    /// A store with these keys, such as ones made from a configuration file. Its audit trail is empty.
     ///
     /// # Errors
     ///
     /// [`StoreError`] when two records share an id or a digest; it names neither.
     pub fn from_records(records: impl IntoIterator<Item = KeyRecord>) -> Result<Self, StoreError> {
         let store = Self::new();
-        for record in records {
-            store.add(record)?;
+        {
+            let mut state = store.state()?;
+            for record in records {
+                store.add(&mut state, record)?;
+            }
         }
         Ok(store)
     }
@@ -84,9 +104,10 @@ impl MemoryStore {
     pub fn len(&self) -> usize {
         // A count is right even after a panic elsewhere.
         self.0
-            .index
+            .state
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .index
             .len()
     }
 
@@ -95,8 +116,8 @@ impl MemoryStore {
         self.len() == 0
     }
 
-    fn index(&self) -> Result<MutexGuard<'_, Index>, StoreError> {
-        self.0.index.lock().map_err(|_| {
+    fn state(&self) -> Result<MutexGuard<'_, State>, StoreError> {
+        self.0.state.lock().map_err(|_| {
             StoreError::new(
                 StoreErrorKind::Unavailable,
                 "a panic interrupted an earlier change of the memory store",
@@ -104,35 +125,67 @@ impl MemoryStore {
         })
     }
 
-    fn add(&self, record: KeyRecord) -> Result<Arc<KeyRecord>, StoreError> {
-        let mut index = self.index()?;
-        if index.get(&record.id()).is_some() {
+    fn issue(
+        &self,
+        record: KeyRecord,
+        context: &ChangeContext,
+    ) -> Result<Arc<KeyRecord>, StoreError> {
+        let mut state = self.state()?;
+        let issued = state.journal.issued(context);
+        if let Some(earlier) = issued.and_then(|id| state.index.get(&id)) {
+            return Ok(earlier.clone());
+        }
+        if let Some(max) = context.max_keys_of_owner()
+            && state.index.has(max, record.owner())
+        {
+            return Err(ChangeRefused::TooManyKeys.into());
+        }
+        let record = self.add(&mut state, record)?;
+        state.journal.write(AuditEntry::of_insert(&record, context));
+        state.journal.remember(record.id(), context);
+        Ok(record)
+    }
+
+    fn add(&self, state: &mut State, record: KeyRecord) -> Result<Arc<KeyRecord>, StoreError> {
+        if state.index.get(&record.id()).is_some() {
             return Err(already_exists("id"));
         }
         self.refuse_known(record.secret_versions().iter().map(SecretVersion::digest))?;
         let record = Arc::new(record);
-        index.put(&record);
+        state.index.put(&record);
         self.publish(&record);
         self.0.listeners.tell(FeedEvent::Added(record.id()));
         Ok(record)
     }
 
-    fn change(&self, id: &KeyId, change: &KeyChange) -> Result<Arc<KeyRecord>, StoreError> {
-        let mut index = self.index()?;
-        let Some(before) = index.get(id).cloned() else {
+    fn change(
+        &self,
+        id: &KeyId,
+        change: &KeyChange,
+        context: &ChangeContext,
+    ) -> Result<Arc<KeyRecord>, StoreError> {
+        let mut state = self.state()?;
+        let Some(before) = state.index.get(id).cloned() else {
             return Err(StoreError::new(StoreErrorKind::NotFound, "no such key"));
         };
         if let KeyChange::Rotate { digest, .. } = change {
             self.refuse_known([digest])?;
         }
-        let Some(after) = change.applied_to(&before)? else {
-            index.remove(&before);
+        let (after, entry) = Transition::of(change, &before, context)?.into_parts();
+        let Some(entry) = entry else {
+            return Ok(before);
+        };
+        state.journal.write(entry);
+        let Some(after) = after else {
+            state.index.remove(&before);
+            state.journal.forget(id);
+            state.ledger.forget(id);
             self.withdraw(&before, None);
             self.0.listeners.tell(FeedEvent::Changed(*id));
             return Ok(before);
         };
         let after = Arc::new(after);
-        index.put(&after);
+        state.index.put(&after);
         // New before old: a rotation's new secret works before an old one ends.
         self.publish(&after);
         self.withdraw(&before, Some(&after));
@@ -140,15 +193,23 @@ impl MemoryStore {
         Ok(after)
     }
 
-    fn note(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
-        let mut index = self.index()?;
-        for one in uses {
-            if let Some(record) = index.get(&one.key()) {
-                let noted = KeyRecord::clone(record)
-                    .with_use_noted(one.secret_version(), one.last_used_at());
+    fn note(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+        let mut state = self.state()?;
+        if !state.ledger.accept(batch) {
+            return Ok(());
+        }
+        for one in batch.uses() {
+            let version = one.secret_version();
+            let Some(record) = state.index.get(&one.key()) else {
+                continue;
+            };
+            let mut versions = record.secret_versions().iter();
+            if versions.any(|known| known.number() == version) {
+                let noted = KeyRecord::clone(record).with_use_noted(version, one.last_used_at());
                 let noted = Arc::new(noted);
-                index.put(&noted);
+                state.index.put(&noted);
                 self.publish(&noted);
+                state.ledger.add(one);
             }
         }
         Ok(())
@@ -203,24 +264,53 @@ impl KeyStore for MemoryStore {
 
 #[async_trait]
 impl KeyRegistry for MemoryStore {
-    async fn insert(&self, record: KeyRecord) -> Result<Arc<KeyRecord>, StoreError> {
-        self.add(record)
+    async fn insert(
+        &self,
+        record: KeyRecord,
+        context: &ChangeContext,
+    ) -> Result<Arc<KeyRecord>, StoreError> {
+        self.issue(record, context)
     }
 
     async fn get(&self, id: &KeyId) -> Result<Option<Arc<KeyRecord>>, StoreError> {
-        Ok(self.index()?.get(id).cloned())
+        Ok(self.state()?.index.get(id).cloned())
     }
 
     async fn list(&self, owner: &str, page: &PageRequest) -> Result<KeyPage, StoreError> {
-        Ok(self.index()?.page(owner, page))
+        Ok(self.state()?.index.page(owner, page))
     }
 
-    async fn apply(&self, id: &KeyId, change: &KeyChange) -> Result<Arc<KeyRecord>, StoreError> {
-        self.change(id, change)
+    async fn apply(
+        &self,
+        id: &KeyId,
+        change: &KeyChange,
+        context: &ChangeContext,
+    ) -> Result<Arc<KeyRecord>, StoreError> {
+        self.change(id, change, context)
     }
 
-    async fn record_usage(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
-        self.note(uses)
+    async fn audit(&self, owner: &str, page: &AuditPageRequest) -> Result<AuditPage, StoreError> {
+        Ok(self.state()?.journal.page(owner, page))
+    }
+
+    async fn forget_audit_before(&self, at: Timestamp) -> Result<u64, StoreError> {
+        Ok(self.state()?.journal.forget_before(at) as u64)
+    }
+
+    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+        self.note(batch)
+    }
+
+    async fn usage(
+        &self,
+        id: &KeyId,
+        hours: Range<Timestamp>,
+    ) -> Result<Vec<UsageBucket>, StoreError> {
+        Ok(self.state()?.ledger.buckets(id, hours))
+    }
+
+    async fn forget_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
+        Ok(self.state()?.ledger.forget_before(hour) as u64)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Where keys are kept.
 //!
 //! [`KeyStore`] is the read side, all that the middleware sees. [`KeyRegistry`] adds the write
-//! side, for whoever issues and changes keys. [`MemoryStore`] is both. `DeadlineStore` (feature
+//! side, for whoever issues and changes keys, with the audit trail of changes and the counts of uses;
+//! what a change makes of a key is told by [`Transition`]. [`MemoryStore`] is both. `DeadlineStore` (feature
 //! `tokio`) bounds every wait for another store, and `CachedStore` (feature `cache`) asks it only
 //! for what it does not remember.
 //!
@@ -27,6 +28,7 @@
 //! }
 //! ```
 
+pub(crate) mod audit_page;
 #[cfg(feature = "cache")]
 pub(crate) mod cached;
 pub(crate) mod contain;
@@ -36,7 +38,9 @@ pub(crate) mod digests;
 pub(crate) mod error;
 pub(crate) mod feed;
 pub(crate) mod index;
+mod journal;
 pub(crate) mod key_store;
+mod ledger;
 pub(crate) mod memory;
 pub(crate) mod page;
 #[cfg(feature = "postgres")]
@@ -47,8 +51,10 @@ pub(crate) mod registry;
 pub(crate) mod replica;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
+pub(crate) mod transition;
 pub(crate) mod usage;
 
+pub use audit_page::{AuditPage, AuditPageRequest};
 #[cfg(feature = "cache")]
 pub use cached::{
     CacheEvent, CacheObserver, CacheOptions, CacheStats, CachedStore, FeedState,
@@ -68,4 +74,5 @@ pub use redis::{RedisOptions, RedisStore};
 pub use registry::KeyRegistry;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStore};
-pub use usage::KeyUse;
+pub use transition::Transition;
+pub use usage::{KeyUse, UsageBatch, UsageBucket};

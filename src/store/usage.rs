@@ -1,27 +1,54 @@
-//! What a store is told of the use of keys.
+//! What a store is told of the use of keys, and tells.
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
 use crate::record::id::KeyId;
 use crate::record::moment::Moment;
 
-/// The last use of one secret version of a key, for
-/// [`KeyRegistry::record_usage`](super::registry::KeyRegistry::record_usage). The time is
-/// kept to the microsecond.
+/// How often one secret version of a key was used within an hour, and when last. The time is kept
+/// to the microsecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyUse {
     key: KeyId,
     secret_version: u32,
     last_used_at: Moment,
+    allowed: u64,
+    refused: u64,
 }
 
 impl KeyUse {
-    /// The use of that version of that key at that time.
+    /// The largest count of one use: 2^53. A higher one counts as this, so that the sums of a store
+    /// stay below 2^63.
+    pub const MAX_COUNT: u64 = 1 << 53;
+
+    /// The use of that version of that key, last at that time, as yet without counts.
     pub fn new(key: KeyId, secret_version: u32, last_used_at: Timestamp) -> Self {
         Self {
             key,
             secret_version,
             last_used_at: Moment::floor(last_used_at),
+            allowed: 0,
+            refused: 0,
+        }
+    }
+
+    /// Counts that many requests that were let in. Default: 0.
+    #[must_use]
+    pub fn with_allowed(self, allowed: u64) -> Self {
+        Self {
+            allowed: allowed.min(Self::MAX_COUNT),
+            ..self
+        }
+    }
+
+    /// Counts that many requests that were refused for a scope. Default: 0.
+    #[must_use]
+    pub fn with_refused(self, refused: u64) -> Self {
+        Self {
+            refused: refused.min(Self::MAX_COUNT),
+            ..self
         }
     }
 
@@ -35,8 +62,194 @@ impl KeyUse {
         self.secret_version
     }
 
-    /// When it was used.
+    /// When it was last used.
     pub fn last_used_at(&self) -> Timestamp {
         self.last_used_at.timestamp()
+    }
+
+    /// The start of the hour of the counts: that of [`last_used_at`](Self::last_used_at), in UTC.
+    pub fn hour(&self) -> Timestamp {
+        start_of_hour(self.last_used_at())
+    }
+
+    /// How many requests were let in.
+    pub fn allowed(&self) -> u64 {
+        self.allowed
+    }
+
+    /// How many requests were refused for a scope.
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    fn merged_with(self, other: Self) -> Self {
+        let last_used_at = self.last_used_at.max(other.last_used_at);
+        Self {
+            last_used_at,
+            ..self
+        }
+        .with_allowed(self.allowed + other.allowed)
+        .with_refused(self.refused + other.refused)
+    }
+}
+
+/// The start of the hour of a time, in UTC; of the first hour of the calendar, which is not whole,
+/// the earliest time.
+fn start_of_hour(time: Timestamp) -> Timestamp {
+    let second = time.as_second();
+    // jiff rounds towards 1970, so before it, what is left over may be negative.
+    let second = second - i64::from(time.subsec_nanosecond() < 0);
+    let hour = second.div_euclid(SECONDS_PER_HOUR);
+    Timestamp::from_second(hour * SECONDS_PER_HOUR).unwrap_or(Timestamp::MIN)
+}
+
+const SECONDS_PER_HOUR: i64 = 3_600;
+
+/// Uses of keys that one writer tells a store in one step, for
+/// [`KeyRegistry::record_usage`](super::registry::KeyRegistry::record_usage).
+///
+/// A store counts each batch once, by the writer and the number, so a batch whose answer was lost
+/// may be sent again as it is. A writer is one that lives through its sequence of numbers: a
+/// process, say, which draws 16 random octets when it starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageBatch {
+    writer: [u8; 16],
+    sequence: u64,
+    uses: Vec<KeyUse>,
+}
+
+impl UsageBatch {
+    /// The batch of that number, which must be higher than that of any batch which the writer has
+    /// sent before; numbers go up to 2^53.
+    ///
+    /// Uses of one secret version in one hour become one use.
+    pub fn new(writer: [u8; 16], sequence: u64, uses: impl IntoIterator<Item = KeyUse>) -> Self {
+        let mut merged = BTreeMap::<_, KeyUse>::new();
+        for one in uses {
+            merged
+                .entry((one.key, one.secret_version, one.hour()))
+                .and_modify(|first| *first = first.merged_with(one))
+                .or_insert(one);
+        }
+        Self {
+            writer,
+            sequence,
+            uses: merged.into_values().collect(),
+        }
+    }
+
+    /// Who sends the batch.
+    pub fn writer(&self) -> &[u8; 16] {
+        &self.writer
+    }
+
+    /// The place of the batch among those of its writer.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// The uses, by key, secret version and hour; of these three together, each has its own.
+    pub fn uses(&self) -> &[KeyUse] {
+        &self.uses
+    }
+
+    /// The latest use, by which a store tells writers that it may forget; `None` if there is none.
+    pub fn last_used_at(&self) -> Option<Timestamp> {
+        self.uses.iter().map(KeyUse::last_used_at).max()
+    }
+}
+
+/// How often one secret version of a key was used in one hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsageBucket {
+    hour: Moment,
+    secret_version: u32,
+    allowed: u64,
+    refused: u64,
+}
+
+impl UsageBucket {
+    /// The sums that a store has of that hour and version.
+    pub fn new(hour: Timestamp, secret_version: u32, allowed: u64, refused: u64) -> Self {
+        Self {
+            hour: Moment::floor(hour),
+            secret_version,
+            allowed,
+            refused,
+        }
+    }
+
+    /// The start of the hour, in UTC.
+    pub fn hour(&self) -> Timestamp {
+        self.hour.timestamp()
+    }
+
+    /// The number of the secret version.
+    pub fn secret_version(&self) -> u32 {
+        self.secret_version
+    }
+
+    /// How many requests were let in.
+    pub fn allowed(&self) -> u64 {
+        self.allowed
+    }
+
+    /// How many requests were refused for a scope.
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(second: i64, nanosecond: i32) -> Timestamp {
+        Timestamp::new(second, nanosecond).unwrap()
+    }
+
+    #[test]
+    fn an_hour_starts_at_its_first_second_on_either_side_of_1970() {
+        for (second, nanosecond, start) in [
+            (0, 0, 0),
+            (3_599, 999_999_999, 0),
+            (3_600, 0, 3_600),
+            (0, -1, -3_600),
+            (-1, 0, -3_600),
+            (-3_600, 0, -3_600),
+            (-3_600, -1_000, -7_200),
+        ] {
+            let found = KeyUse::new(KeyId::from_bytes([1; 16]), 1, time(second, nanosecond)).hour();
+            assert_eq!(found, time(start, 0), "{second} {nanosecond}");
+        }
+        assert_eq!(start_of_hour(Timestamp::MIN), Timestamp::MIN);
+    }
+
+    #[test]
+    fn a_batch_has_one_use_for_each_version_and_hour() {
+        let [first, second] = [1, 2].map(|octet| KeyId::from_bytes([octet; 16]));
+        let one = |key, version, at| KeyUse::new(key, version, time(at, 0));
+        let batch = UsageBatch::new(
+            [7; 16],
+            3,
+            [
+                one(second, 1, 10).with_allowed(u64::MAX),
+                one(first, 2, 5).with_refused(1),
+                one(first, 1, 7).with_allowed(2).with_refused(1),
+                one(second, 1, 3_600),
+                one(first, 1, 6).with_allowed(3),
+                one(second, 1, 9).with_allowed(1),
+            ],
+        );
+        let expected = [
+            one(first, 1, 7).with_allowed(5).with_refused(1),
+            one(first, 2, 5).with_refused(1),
+            one(second, 1, 10).with_allowed(KeyUse::MAX_COUNT),
+            one(second, 1, 3_600),
+        ];
+        assert_eq!(batch.uses(), expected);
+        assert_eq!(batch.last_used_at(), Some(time(3_600, 0)));
+        assert_eq!((batch.writer(), batch.sequence()), (&[7; 16], 3));
+        assert_eq!(UsageBatch::new([7; 16], 4, []).last_used_at(), None);
     }
 }

@@ -1,6 +1,7 @@
 //! A store that fails on demand.
 
 use std::future::pending;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -13,15 +14,17 @@ use super::plan::{Course, Odds};
 use crate::key::digest::KeyDigest;
 use crate::key::token::KeyPrefix;
 use crate::record::change::KeyChange;
+use crate::record::context::ChangeContext;
 use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
 use crate::record::secret::SecretVersion;
+use crate::store::audit_page::{AuditPage, AuditPageRequest};
 use crate::store::error::{StoreError, StoreErrorKind};
 use crate::store::feed::{ChangeFeed, FeedListener};
 use crate::store::key_store::KeyStore;
 use crate::store::page::{KeyPage, PageRequest};
 use crate::store::registry::KeyRegistry;
-use crate::store::usage::KeyUse;
+use crate::store::usage::{UsageBatch, UsageBucket};
 
 /// Puts faults before another store, to test what a server does then.
 ///
@@ -78,7 +81,7 @@ impl<S> FaultyStore<S> {
         }
     }
 
-    /// Puts this fault in that many per cent of the calls of `find`, `get` and `list`.
+    /// Puts this fault in that many per cent of the calls of `find`, `get`, `list`, `audit` and `usage`.
     ///
     /// # Panics
     ///
@@ -218,18 +221,23 @@ impl<S: KeyStore> KeyStore for FaultyStore<S> {
 
 #[async_trait]
 impl<S: KeyRegistry> KeyRegistry for FaultyStore<S> {
-    async fn insert(&self, record: KeyRecord) -> Result<Arc<KeyRecord>, StoreError> {
-        let call = self.inner.insert(record);
+    async fn insert(
+        &self,
+        record: KeyRecord,
+        context: &ChangeContext,
+    ) -> Result<Arc<KeyRecord>, StoreError> {
+        let call = self.inner.insert(record, context);
         self.serve(&self.changes, call, failed).await
     }
 
     async fn insert_many(
         &self,
         records: Vec<KeyRecord>,
+        context: &ChangeContext,
     ) -> Vec<Result<Arc<KeyRecord>, StoreError>> {
         let count = records.len();
         let fail = |kind| (0..count).map(|_| failed(kind)).collect();
-        let call = self.inner.insert_many(records);
+        let call = self.inner.insert_many(records, context);
         self.serve(&self.changes, call, fail).await
     }
 
@@ -243,13 +251,42 @@ impl<S: KeyRegistry> KeyRegistry for FaultyStore<S> {
         self.serve(&self.look_ups, call, failed).await
     }
 
-    async fn apply(&self, id: &KeyId, change: &KeyChange) -> Result<Arc<KeyRecord>, StoreError> {
-        let call = self.inner.apply(id, change);
+    async fn apply(
+        &self,
+        id: &KeyId,
+        change: &KeyChange,
+        context: &ChangeContext,
+    ) -> Result<Arc<KeyRecord>, StoreError> {
+        let call = self.inner.apply(id, change, context);
         self.serve(&self.changes, call, failed).await
     }
 
-    async fn record_usage(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
-        let call = self.inner.record_usage(uses);
+    async fn audit(&self, owner: &str, page: &AuditPageRequest) -> Result<AuditPage, StoreError> {
+        let call = self.inner.audit(owner, page);
+        self.serve(&self.look_ups, call, failed).await
+    }
+
+    async fn forget_audit_before(&self, at: Timestamp) -> Result<u64, StoreError> {
+        let call = self.inner.forget_audit_before(at);
+        self.serve(&self.changes, call, failed).await
+    }
+
+    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+        let call = self.inner.record_usage(batch);
+        self.serve(&self.changes, call, failed).await
+    }
+
+    async fn usage(
+        &self,
+        id: &KeyId,
+        hours: Range<Timestamp>,
+    ) -> Result<Vec<UsageBucket>, StoreError> {
+        let call = self.inner.usage(id, hours);
+        self.serve(&self.look_ups, call, failed).await
+    }
+
+    async fn forget_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
+        let call = self.inner.forget_usage_before(hour);
         self.serve(&self.changes, call, failed).await
     }
 }

@@ -14,6 +14,7 @@ use crate::kit::{
     Events, MOMENT, SECOND, Script, exact, find, id, just_before, known, record, revocation,
     watching,
 };
+use crate::support::changes::context;
 
 #[tokio::test(start_paused = true)]
 async fn in_step_the_whole_time_to_live_counts() {
@@ -151,7 +152,11 @@ async fn a_lost_feed_leaves_the_fallback_from_then_on() {
 
     // A revocation goes untold, for at most as long as the fallback.
     find(&cached, 1).await;
-    store.keys().apply(&id(1), &revocation()).await.unwrap();
+    store
+        .keys()
+        .apply(&id(1), &revocation(), &context())
+        .await
+        .unwrap();
     advance(just_before(SECOND * 5)).await;
     assert_eq!(find(&cached, 1).await, "active");
     advance(MOMENT).await;
@@ -212,12 +217,16 @@ async fn a_told_change_is_forgotten_at_once_and_alone() {
     for number in [1, 2, 3] {
         find(&cached, number).await;
     }
-    store.keys().apply(&id(1), &revocation()).await.unwrap();
+    store
+        .keys()
+        .apply(&id(1), &revocation(), &context())
+        .await
+        .unwrap();
     store.tell(FeedEvent::Changed(id(1)));
     let all = [1, 2, 3].map(|number| known(&cached, number));
     assert_eq!(all, ["nothing", "active", "unknown"]);
     assert_eq!(find(&cached, 1).await, "revoked");
-    store.keys().insert(record(3)).await.unwrap();
+    store.keys().insert(record(3), &context()).await.unwrap();
     store.tell(FeedEvent::Added(id(3)));
     let all = [1, 2, 3].map(|number| known(&cached, number));
     assert_eq!(all, ["revoked", "active", "nothing"]);
@@ -300,7 +309,10 @@ async fn a_cache_passes_on_what_it_hears() {
     });
     let listener: Arc<dyn FeedListener> = asks.clone();
     cached.watch(Arc::downgrade(&listener));
-    store.apply(&id(1), &revocation()).await.unwrap();
+    store
+        .apply(&id(1), &revocation(), &context())
+        .await
+        .unwrap();
     let heard = std::mem::take(&mut *asks.heard.lock().unwrap());
     let changed = FeedEvent::Changed(id(1));
     assert_eq!(heard, [(FeedEvent::InStep, true), (changed, false)]);
@@ -347,7 +359,11 @@ async fn no_answer_outlives_the_bound_however_the_feed_behaves() {
                 // Only an honest feed proves: it has told what there is.
                 1 | 2 if revoked_at.is_none() || told => store.prove(),
                 3 if revoked_at.is_none() => {
-                    store.keys().apply(&id(1), &revocation()).await.unwrap();
+                    store
+                        .keys()
+                        .apply(&id(1), &revocation(), &context())
+                        .await
+                        .unwrap();
                     revoked_at = Some(Instant::now());
                     if in_step {
                         store.tell(FeedEvent::Changed(id(1)));

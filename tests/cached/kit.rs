@@ -1,16 +1,21 @@
 //! What the tests of the cache share: records, and a store with switches.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tower_api_key::key::KeyDigest;
-use tower_api_key::record::{KeyChange, KeyId, KeyRecord, Revocation, SecretVersion};
+use tower_api_key::record::{
+    ChangeContext, KeyChange, KeyId, KeyRecord, Revocation, SecretVersion,
+};
 use tower_api_key::store::{
-    CacheEvent, CacheOptions, CachedStore, ChangeFeed, FeedEvent, FeedListener, KeyPage, KeyStore,
-    KeyUse, PageRequest, StoreError, StoreErrorKind,
+    AuditPage, AuditPageRequest, CacheEvent, CacheOptions, CachedStore, ChangeFeed, FeedEvent,
+    FeedListener, KeyPage, KeyStore, PageRequest, StoreError, StoreErrorKind, UsageBatch,
+    UsageBucket,
 };
 use tower_api_key::{KeyRegistry, MemoryStore};
 
@@ -38,25 +43,25 @@ pub(crate) fn id(number: u32) -> KeyId {
 
 pub(crate) fn version(number: u32, of: u32) -> SecretVersion {
     let prefix = "89abcdef".parse().unwrap();
-    SecretVersion::new(of, digest(number), prefix, jiff::Timestamp::UNIX_EPOCH)
+    SecretVersion::new(of, digest(number), prefix, Timestamp::UNIX_EPOCH)
 }
 
 /// A key whose one digest has the same number.
 pub(crate) fn record(number: u32) -> KeyRecord {
-    KeyRecord::new(id(number), "acct_42", "CI", jiff::Timestamp::UNIX_EPOCH)
+    KeyRecord::new(id(number), "acct_42", "CI", Timestamp::UNIX_EPOCH)
         .with_secret_versions([version(number, 1)])
 }
 
 pub(crate) fn revocation() -> KeyChange {
-    KeyChange::Revoke(Revocation::new(jiff::Timestamp::UNIX_EPOCH, "leaked"))
+    KeyChange::Revoke(Revocation::new(Timestamp::UNIX_EPOCH, "leaked"))
 }
 
 pub(crate) fn rotation(number: u32) -> KeyChange {
     KeyChange::Rotate {
         digest: digest(number),
         prefix: version(number, 1).prefix(),
-        at: jiff::Timestamp::UNIX_EPOCH,
-        others_retire_at: jiff::Timestamp::UNIX_EPOCH,
+        at: Timestamp::UNIX_EPOCH,
+        others_retire_at: Timestamp::UNIX_EPOCH,
     }
 }
 
@@ -198,8 +203,12 @@ impl KeyStore for Script {
 /// Changes wait for the first gate too, and fail as look-ups do, but have been made by then.
 #[async_trait]
 impl KeyRegistry for Script {
-    async fn insert(&self, record: KeyRecord) -> Result<Arc<KeyRecord>, StoreError> {
-        let made = self.0.keys.insert(record).await;
+    async fn insert(
+        &self,
+        record: KeyRecord,
+        context: &ChangeContext,
+    ) -> Result<Arc<KeyRecord>, StoreError> {
+        let made = self.0.keys.insert(record, context).await;
         Self::wait(&self.0.before).await;
         let failure = *self.0.fails.lock().unwrap();
         failure.map_or(made, |kind| Err(StoreError::new(kind, "as the test wants")))
@@ -213,15 +222,40 @@ impl KeyRegistry for Script {
         self.0.keys.list(owner, page).await
     }
 
-    async fn apply(&self, id: &KeyId, change: &KeyChange) -> Result<Arc<KeyRecord>, StoreError> {
-        let made = self.0.keys.apply(id, change).await;
+    async fn apply(
+        &self,
+        id: &KeyId,
+        change: &KeyChange,
+        context: &ChangeContext,
+    ) -> Result<Arc<KeyRecord>, StoreError> {
+        let made = self.0.keys.apply(id, change, context).await;
         Self::wait(&self.0.before).await;
         let failure = *self.0.fails.lock().unwrap();
         failure.map_or(made, |kind| Err(StoreError::new(kind, "as the test wants")))
     }
 
-    async fn record_usage(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
-        self.0.keys.record_usage(uses).await
+    async fn audit(&self, owner: &str, page: &AuditPageRequest) -> Result<AuditPage, StoreError> {
+        self.0.keys.audit(owner, page).await
+    }
+
+    async fn forget_audit_before(&self, at: Timestamp) -> Result<u64, StoreError> {
+        self.0.keys.forget_audit_before(at).await
+    }
+
+    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+        self.0.keys.record_usage(batch).await
+    }
+
+    async fn usage(
+        &self,
+        id: &KeyId,
+        hours: Range<Timestamp>,
+    ) -> Result<Vec<UsageBucket>, StoreError> {
+        self.0.keys.usage(id, hours).await
+    }
+
+    async fn forget_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
+        self.0.keys.forget_usage_before(hour).await
     }
 }
 

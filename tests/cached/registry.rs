@@ -9,6 +9,7 @@ use tower_api_key::{KeyManager, KeyRegistry, NewKey};
 use crate::kit::{
     SECOND, Script, cached, exact, find, id, known, record, revocation, settle, word,
 };
+use crate::support::changes::{batch, context};
 
 #[tokio::test(start_paused = true)]
 async fn a_change_that_fails_may_have_been_made() {
@@ -19,9 +20,12 @@ async fn a_change_that_fails_may_have_been_made() {
         ("active", "unknown")
     );
     store.fail(StoreErrorKind::TimedOut);
-    let failed = cached.apply(&id(1), &revocation()).await.unwrap_err();
+    let failed = cached
+        .apply(&id(1), &revocation(), &context())
+        .await
+        .unwrap_err();
     assert_eq!(failed.kind(), StoreErrorKind::TimedOut);
-    cached.insert(record(2)).await.unwrap_err();
+    cached.insert(record(2), &context()).await.unwrap_err();
     store.fail(None);
     assert_eq!(
         (known(&cached, 1), known(&cached, 2)),
@@ -41,7 +45,10 @@ async fn a_change_that_takes_too_long_may_have_been_made() {
     let outside = DeadlineStore::new(cached.clone(), SECOND);
     assert_eq!(find(&cached, 1).await, "active");
     let _gate = store.hold_before_reading();
-    let late = outside.apply(&id(1), &revocation()).await.unwrap_err();
+    let late = outside
+        .apply(&id(1), &revocation(), &context())
+        .await
+        .unwrap_err();
     assert_eq!(late.kind(), StoreErrorKind::TimedOut);
     assert_eq!(known(&cached, 1), "nothing");
 
@@ -49,7 +56,10 @@ async fn a_change_that_takes_too_long_may_have_been_made() {
     let inside = CachedStore::new(DeadlineStore::new(store.clone(), SECOND), exact()).unwrap();
     assert_eq!(find(&inside, 1).await, "revoked");
     let _gate = store.hold_before_reading();
-    let late = inside.apply(&id(1), &KeyChange::Delete).await.unwrap_err();
+    let late = inside
+        .apply(&id(1), &KeyChange::Delete, &context())
+        .await
+        .unwrap_err();
     assert_eq!(late.kind(), StoreErrorKind::TimedOut);
     store.let_go();
     assert_eq!(find(&inside, 1).await, "unknown");
@@ -62,7 +72,7 @@ async fn a_change_that_nobody_waits_for_may_have_been_made() {
     assert_eq!(find(&cached, 1).await, "active");
     let _gate = store.hold_before_reading();
     let (copy, change) = (cached.clone(), revocation());
-    let task = tokio::spawn(async move { copy.apply(&id(1), &change).await });
+    let task = tokio::spawn(async move { copy.apply(&id(1), &change, &context()).await });
     settle().await;
     assert_eq!(known(&cached, 1), "active", "the call has not returned");
     task.abort();
@@ -77,7 +87,10 @@ async fn questions_and_uses_go_to_the_store() {
     let cached = cached(&store);
     find(&cached, 1).await;
     let elsewhere = store.keys();
-    elsewhere.apply(&id(1), &KeyChange::Disable).await.unwrap();
+    elsewhere
+        .apply(&id(1), &KeyChange::Disable, &context())
+        .await
+        .unwrap();
     assert_eq!(word(&cached.get(&id(1)).await), "disabled");
     let page = cached
         .list("acct_42", &PageRequest::default())
@@ -85,7 +98,7 @@ async fn questions_and_uses_go_to_the_store() {
         .unwrap();
     assert!(page.keys()[0].is_disabled());
     let used = KeyUse::new(id(1), 1, jiff::Timestamp::UNIX_EPOCH);
-    cached.record_usage(&[used]).await.unwrap();
+    cached.record_usage(&batch([used])).await.unwrap();
     let record = elsewhere.get(&id(1)).await.unwrap().unwrap();
     assert_eq!(record.last_used_at(), Some(jiff::Timestamp::UNIX_EPOCH));
     assert_eq!(known(&cached, 1), "active", "uses make it forget nothing");

@@ -11,6 +11,7 @@ use crate::kit::{
     watching,
 };
 use crate::support::START;
+use crate::support::changes::context;
 
 /// A cache that answers until ten minutes after a record was read, and what it tells.
 fn lenient(store: &Script) -> (CachedStore<Script>, Events) {
@@ -73,7 +74,11 @@ async fn a_known_revocation_holds_while_the_store_fails() {
     store.fail(StoreErrorKind::Unavailable);
     advance(SECOND * 60).await;
     assert_eq!(find(&cached, 1).await, "active");
-    store.keys().apply(&id(1), &revocation()).await.unwrap();
+    store
+        .keys()
+        .apply(&id(1), &revocation(), &context())
+        .await
+        .unwrap();
     store.tell(FeedEvent::Changed(id(1)));
     assert_eq!(known(&cached, 1), "nothing");
     assert_eq!(find(&cached, 1).await, "unavailable");
@@ -103,7 +108,11 @@ async fn what_the_store_said_last_counts() {
     find(&cached, 1).await;
     // The key is deleted unheard, and the cache finds out by itself.
     let deletion = tower_api_key::record::KeyChange::Delete;
-    store.keys().apply(&id(1), &deletion).await.unwrap();
+    store
+        .keys()
+        .apply(&id(1), &deletion, &context())
+        .await
+        .unwrap();
     advance(SECOND * 60).await;
     assert_eq!(find(&cached, 1).await, "unknown");
     store.fail(StoreErrorKind::Unavailable);

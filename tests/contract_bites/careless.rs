@@ -1,204 +1,54 @@
 //! A store that keeps the contract but for one fault.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::task::yield_now;
 use tower_api_key::key::KeyDigest;
-use tower_api_key::record::{KeyChange, KeyId, KeyRecord, KeyUpdate, Revocation, SecretVersion};
-use tower_api_key::store::{KeyPage, KeyUse, PageRequest, StoreError, StoreErrorKind};
+use tower_api_key::record::{AuditEntry, ChangeContext, KeyChange, KeyId, KeyRecord};
+use tower_api_key::store::{
+    AuditPage, AuditPageRequest, KeyPage, PageRequest, StoreError, StoreErrorKind, UsageBatch,
+    UsageBucket,
+};
 use tower_api_key::{KeyRegistry, KeyStore};
 
+use super::altered::renamed;
+use super::books::Books;
 use super::fault::Fault;
 
 pub(crate) struct Careless {
-    fault: Fault,
+    pub(super) fault: Fault,
     state: Mutex<State>,
+    pub(super) books: Books,
 }
 
 #[derive(Default)]
-struct State {
-    by_id: BTreeMap<KeyId, KeyRecord>,
-    by_digest: BTreeMap<[u8; 32], KeyId>,
-    deleted: BTreeMap<KeyId, KeyRecord>,
+pub(super) struct State {
+    pub(super) by_id: BTreeMap<KeyId, KeyRecord>,
+    pub(super) by_digest: BTreeMap<[u8; 32], KeyId>,
+    pub(super) deleted: BTreeMap<KeyId, KeyRecord>,
 }
 
-type Answer = Result<Arc<KeyRecord>, StoreError>;
+pub(super) type Answer = Result<Arc<KeyRecord>, StoreError>;
 
 impl Careless {
     pub(crate) fn new(fault: Fault) -> Self {
         Self {
             fault,
             state: Mutex::default(),
+            books: Books::new(fault),
         }
     }
 
-    fn has(&self, fault: Fault) -> bool {
+    pub(super) fn has(&self, fault: Fault) -> bool {
         self.fault == fault
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
-    }
-
-    fn look_up(&self, digest: &KeyDigest) -> Option<Arc<KeyRecord>> {
-        let state = self.state();
-        let id = if self.has(Fault::FindsByTheFirstOctets) {
-            let mut like = state.by_digest.iter();
-            like.find(|(other, _)| other[..16] == digest.as_bytes()[..16])?
-                .1
-        } else {
-            state.by_digest.get(digest.as_bytes())?
-        };
-        let record = state.by_id.get(id)?;
-        let hidden = self.has(Fault::HidesRevokedKeys) && record.revocation().is_some();
-        (!hidden).then(|| Arc::new(record.clone()))
-    }
-
-    fn exists(&self, digest: &KeyDigest) -> StoreError {
-        let message = if self.has(Fault::TellsDigests) {
-            format!("duplicate digest {}", hex::encode(digest.as_bytes()))
-        } else {
-            "it exists".to_owned()
-        };
-        StoreError::new(StoreErrorKind::AlreadyExists, message)
-    }
-
-    fn check(&self, state: &State, record: &KeyRecord) -> Result<(), StoreError> {
-        if state.by_id.contains_key(&record.id()) && !self.has(Fault::OverwritesAnId) {
-            return Err(StoreError::new(StoreErrorKind::AlreadyExists, "it exists"));
-        }
-        let digests = record.secret_versions().iter().map(SecretVersion::digest);
-        for (index, digest) in digests.clone().enumerate() {
-            let twice = digests.clone().take(index).any(|other| other == digest);
-            if twice || state.by_digest.contains_key(digest.as_bytes()) {
-                return Err(self.exists(digest));
-            }
-        }
-        Ok(())
-    }
-
-    fn add(&self, record: KeyRecord) -> Answer {
-        let mut state = self.state();
-        if let Err(error) = self.check(&state, &record) {
-            if self.has(Fault::LeavesADigestOfARefusedKey) {
-                for version in record.secret_versions() {
-                    let digest = *version.digest().as_bytes();
-                    state.by_digest.entry(digest).or_insert(record.id());
-                }
-            }
-            return Err(error);
-        }
-        let record = match self.fault {
-            Fault::TruncatesTimesToSeconds => truncated(&record),
-            Fault::TrimsNames => renamed(&record, record.name().trim()),
-            _ => record,
-        };
-        for version in record.secret_versions() {
-            state
-                .by_digest
-                .insert(*version.digest().as_bytes(), record.id());
-        }
-        state.by_id.insert(record.id(), record.clone());
-        Ok(Arc::new(record))
-    }
-
-    fn after(
-        &self,
-        before: &KeyRecord,
-        change: &KeyChange,
-    ) -> Result<Option<KeyRecord>, StoreError> {
-        let revoked = before.revocation().is_some();
-        let alive = || before.clone().with_revocation(None);
-        let after = match (self.fault, change) {
-            (Fault::OverwritesTheReason, KeyChange::Revoke(_)) => change.applied_to(&alive())?,
-            (Fault::ChangesRevokedKeys, KeyChange::Disable) if revoked => {
-                let after = before.clone().with_disabled(true);
-                Some(after)
-            }
-            (Fault::UpdatesTheEndUnasked, KeyChange::Update(update)) => {
-                let end = update.expires_at().flatten();
-                let update = update.clone().with_expires_at(end);
-                KeyChange::Update(update).applied_to(before)?
-            }
-            (Fault::ExtendsAnEnd, KeyChange::Rotate { .. }) => {
-                let versions = before.secret_versions().iter().cloned();
-                let versions = versions.map(|version| version.with_retires_at(None));
-                change.applied_to(&before.clone().with_secret_versions(versions))?
-            }
-            (Fault::DropsSecretsThatWork, KeyChange::Rotate { .. }) => {
-                let newest = before.secret_versions().iter().take(7).cloned();
-                let fewer = before.clone().with_secret_versions(newest);
-                let refused = |_| change.applied_to(&fewer);
-                change.applied_to(before).or_else(refused)?
-            }
-            _ => change.applied_to(before)?,
-        };
-        let forgets = self.has(Fault::ForgetsUsesByAChange) && *change == KeyChange::Disable;
-        Ok(after.map(|after| if forgets { unused(&after) } else { after }))
-    }
-
-    fn write(&self, before: &KeyRecord, after: Option<&KeyRecord>) {
-        let mut state = self.state();
-        let (dropped, deleted) = (
-            Fault::LeavesADroppedSecret,
-            Fault::LeavesADigestOfADeletedKey,
-        );
-        let leaves = self.has(if after.is_some() { dropped } else { deleted });
-        for version in before.secret_versions() {
-            if !leaves {
-                state.by_digest.remove(version.digest().as_bytes());
-            }
-        }
-        if let Some(after) = after {
-            for version in after.secret_versions() {
-                let digest = *version.digest().as_bytes();
-                state.by_digest.insert(digest, after.id());
-            }
-            state.by_id.insert(after.id(), after.clone());
-        } else {
-            state.by_id.remove(&before.id());
-            state.deleted.insert(before.id(), before.clone());
-        }
-    }
-
-    fn hide(&self, record: &KeyRecord) {
-        let mut state = self.state();
-        for version in record.secret_versions() {
-            state.by_digest.remove(version.digest().as_bytes());
-        }
-    }
-
-    fn read(&self, id: &KeyId) -> Result<KeyRecord, StoreError> {
-        let found = self.state().by_id.get(id).cloned();
-        found.ok_or_else(|| StoreError::new(StoreErrorKind::NotFound, "no such key"))
-    }
-
-    async fn note(&self, one: &KeyUse) -> Result<(), StoreError> {
-        let before = match self.read(&one.key()) {
-            Ok(before) => before,
-            Err(error) if self.has(Fault::FailsAtUnknownUses) => return Err(error),
-            Err(_) if self.has(Fault::RevivesByAUse) => {
-                let deleted = self.state().deleted.get(&one.key()).cloned();
-                return deleted.map_or(Ok(()), |record| self.add(record).map(drop));
-            }
-            Err(_) => return Ok(()),
-        };
-        if self.has(Fault::WritesBackByAUse) {
-            yield_now().await;
-        }
-        let newest = before.secret_versions().first().map(SecretVersion::number);
-        let (version, before) = match self.fault {
-            Fault::MovesTheLastUseBack => (one.secret_version(), unused(&before)),
-            Fault::EnablesByAUse => (one.secret_version(), before.with_disabled(false)),
-            Fault::NotesUsesOfAnySecret => (newest.unwrap_or(0), before),
-            _ => (one.secret_version(), before),
-        };
-        let after = before.clone().with_use_noted(version, one.last_used_at());
-        self.write(&before, Some(&after));
-        Ok(())
     }
 }
 
@@ -221,29 +71,51 @@ impl KeyStore for Careless {
 
 #[async_trait]
 impl KeyRegistry for Careless {
-    async fn insert(&self, record: KeyRecord) -> Answer {
-        if self.has(Fault::ChecksThenInserts) {
-            self.check(&self.state(), &record)?;
-            yield_now().await;
-            self.write(&record, Some(&record));
-            return Ok(Arc::new(record));
+    async fn insert(&self, record: KeyRecord, context: &ChangeContext) -> Answer {
+        let refused_too = self.has(Fault::KeepsTheIdempotencyKeyOfARefusedKey);
+        if let Some(earlier) = self.books.issued(context) {
+            let given = self.has(Fault::AnswersWithTheKeyThatWasSent);
+            return if given {
+                Ok(Arc::new(record))
+            } else {
+                self.read(&earlier).map(Arc::new)
+            };
         }
-        if self.has(Fault::ChecksTheIdThenInserts) {
-            self.check(&self.state(), &record)?;
+        if context.idempotency_key().is_some()
+            && self.has(Fault::ChecksTheIdempotencyKeyThenInserts)
+        {
             yield_now().await;
-            let known = |one: &&SecretVersion| self.look_up(one.digest()).is_some();
-            if let Some(version) = record.secret_versions().iter().find(known) {
-                return Err(self.exists(version.digest()));
-            }
-            self.write(&record, Some(&record));
-            return Ok(Arc::new(record));
         }
-        self.add(record)
+        if refused_too {
+            self.books.remember(record.id(), context);
+        }
+        self.check_limit(&record, context).await?;
+        let inserted = self.put(record).await?;
+        self.books.remember(inserted.id(), context);
+        self.books.write(&AuditEntry::of_insert(&inserted, context));
+        Ok(inserted)
     }
 
-    async fn insert_many(&self, records: Vec<KeyRecord>) -> Vec<Answer> {
+    async fn insert_many(&self, records: Vec<KeyRecord>, context: &ChangeContext) -> Vec<Answer> {
+        if self.has(Fault::MindsConditionsOfOneKey) {
+            let mut answers = Vec::new();
+            for record in records {
+                answers.push(self.insert(record, context).await);
+            }
+            return answers;
+        }
         let count = records.len();
         let mut answers: Vec<_> = records.into_iter().map(|record| self.add(record)).collect();
+        let entries = answers.iter().flatten();
+        let entries = entries.map(|record| AuditEntry::of_insert(record, context));
+        let most = if self.has(Fault::WritesOneEntryOfMany) {
+            1
+        } else {
+            usize::MAX
+        };
+        entries
+            .take(most)
+            .for_each(|entry| self.books.write(&entry));
         if self.has(Fault::AnswersManyInAnotherOrder) {
             answers.reverse();
         }
@@ -287,7 +159,7 @@ impl KeyRegistry for Careless {
         Ok(KeyPage::new(page, keys))
     }
 
-    async fn apply(&self, id: &KeyId, change: &KeyChange) -> Answer {
+    async fn apply(&self, id: &KeyId, change: &KeyChange, context: &ChangeContext) -> Answer {
         let rotates = matches!(change, KeyChange::Rotate { .. });
         if rotates && self.has(Fault::HidesSecretsWhileRotating) {
             self.hide(&self.read(id)?);
@@ -302,7 +174,29 @@ impl KeyRegistry for Careless {
         {
             return Err(self.exists(digest));
         }
-        let after = self.after(&before, change)?;
+        self.check_revision(&before, context)?;
+        let after = match self.after(&before, change) {
+            Err(error) if self.has(Fault::WritesEntriesOfRefusedChanges) => {
+                let gone = AuditEntry::of_change(change, &before, None, context);
+                if let Some(entry) = &gone {
+                    self.books.write(entry);
+                }
+                return Err(error);
+            }
+            after => after?,
+        };
+        let entry = AuditEntry::of_change(change, &before, after.as_ref(), context);
+        let entry = match entry {
+            None if self.has(Fault::WritesEntriesOfNoChange) => {
+                AuditEntry::of_change(change, &before, None, context)
+            }
+            entry => entry,
+        };
+        let after = after.map(|after| {
+            let more = u32::from(self.has(Fault::RaisesTheRevisionAnyway) && after == before);
+            let changes = after.changes() + more;
+            after.with_changes(changes)
+        });
         let late = match change {
             KeyChange::Enable => self.has(Fault::EnablesFromBefore),
             KeyChange::Delete => self.has(Fault::DeletesWhatWasBefore),
@@ -311,62 +205,64 @@ impl KeyRegistry for Careless {
         if late || self.has(Fault::WritesBackByAChange) {
             yield_now().await;
         }
+        if self.has(Fault::ChecksTheRevisionThenWrites) && context.expected_revision().is_some() {
+            yield_now().await;
+        }
         self.write(&before, after.as_ref());
+        if let Some(entry) = &entry {
+            self.books.write(entry);
+        }
+        if after.is_none() {
+            self.books.delete(id);
+        }
         if rotates && self.has(Fault::ForgetsTheOldSecret) {
             self.hide(&before);
         }
         Ok(Arc::new(after.unwrap_or(before)))
     }
 
-    async fn record_usage(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
-        let many = uses.len() > 1 && self.has(Fault::NotesOneUseOfABatch);
-        let uses = if many { &uses[..1] } else { uses };
+    async fn audit(&self, owner: &str, page: &AuditPageRequest) -> Result<AuditPage, StoreError> {
+        Ok(self.books.read(owner, page))
+    }
+
+    async fn forget_audit_before(&self, at: Timestamp) -> Result<u64, StoreError> {
+        Ok(self.books.forget_trail(at))
+    }
+
+    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+        let late = self.has(Fault::CountsThenNotesTheBatch);
+        if !self.books.is_new(batch) {
+            return Ok(());
+        }
+        if late {
+            yield_now().await;
+        } else {
+            self.books.note(batch);
+        }
+        let many = batch.uses().len() > 1 && self.has(Fault::NotesOneUseOfABatch);
+        let uses = if many {
+            &batch.uses()[..1]
+        } else {
+            batch.uses()
+        };
         for one in uses {
             self.note(one).await?;
         }
+        if late {
+            self.books.note(batch);
+        }
         Ok(())
     }
-}
 
-fn truncated(record: &KeyRecord) -> KeyRecord {
-    let second = |time: Timestamp| Timestamp::from_second(time.as_second()).unwrap();
-    let versions = record.secret_versions().iter().map(|version| {
-        let created_at = second(version.created_at());
-        SecretVersion::new(
-            version.number(),
-            *version.digest(),
-            version.prefix(),
-            created_at,
-        )
-        .with_retires_at(version.retires_at().map(second))
-        .with_last_used_at(version.last_used_at().map(second))
-    });
-    KeyRecord::new(
-        record.id(),
-        record.owner(),
-        record.name(),
-        second(record.created_at()),
-    )
-    .with_scopes(record.scopes().clone())
-    .with_expires_at(record.expires_at().map(second))
-    .with_disabled(record.is_disabled())
-    .with_revocation(
-        record
-            .revocation()
-            .map(|one| Revocation::new(second(one.at()), one.reason())),
-    )
-    .with_secret_versions(versions)
-}
+    async fn usage(
+        &self,
+        id: &KeyId,
+        hours: Range<Timestamp>,
+    ) -> Result<Vec<UsageBucket>, StoreError> {
+        Ok(self.books.sums(id, &hours))
+    }
 
-fn renamed(record: &KeyRecord, name: &str) -> KeyRecord {
-    let update = KeyChange::Update(KeyUpdate::new().with_name(name));
-    let renamed = update.applied_to(&record.clone().with_revocation(None));
-    let renamed = renamed.unwrap().unwrap();
-    renamed.with_revocation(record.revocation().cloned())
-}
-
-fn unused(record: &KeyRecord) -> KeyRecord {
-    let versions = record.secret_versions().iter().cloned();
-    let versions = versions.map(|version| version.with_last_used_at(None));
-    record.clone().with_secret_versions(versions)
+    async fn forget_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
+        Ok(self.books.forget_sums(hour))
+    }
 }

@@ -1,12 +1,15 @@
 //! A store in memory that tells of changes, but for one flaw.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, Weak};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tower_api_key::key::KeyDigest;
-use tower_api_key::record::{KeyChange, KeyId, KeyRecord};
+use tower_api_key::record::{ChangeContext, KeyChange, KeyId, KeyRecord};
 use tower_api_key::store::{
-    ChangeFeed, FeedEvent, FeedListener, KeyPage, KeyUse, PageRequest, StoreError,
+    AuditPage, AuditPageRequest, ChangeFeed, FeedEvent, FeedListener, KeyPage, PageRequest,
+    StoreError, UsageBatch, UsageBucket,
 };
 use tower_api_key::{KeyRegistry, KeyStore, MemoryStore};
 
@@ -96,8 +99,12 @@ impl KeyStore for Gossip {
 
 #[async_trait]
 impl KeyRegistry for Gossip {
-    async fn insert(&self, record: KeyRecord) -> Result<Arc<KeyRecord>, StoreError> {
-        self.inner.insert(record).await
+    async fn insert(
+        &self,
+        record: KeyRecord,
+        context: &ChangeContext,
+    ) -> Result<Arc<KeyRecord>, StoreError> {
+        self.inner.insert(record, context).await
     }
 
     async fn get(&self, id: &KeyId) -> Result<Option<Arc<KeyRecord>>, StoreError> {
@@ -108,16 +115,42 @@ impl KeyRegistry for Gossip {
         self.inner.list(owner, page).await
     }
 
-    async fn apply(&self, id: &KeyId, change: &KeyChange) -> Result<Arc<KeyRecord>, StoreError> {
-        self.inner.apply(id, change).await
+    async fn apply(
+        &self,
+        id: &KeyId,
+        change: &KeyChange,
+        context: &ChangeContext,
+    ) -> Result<Arc<KeyRecord>, StoreError> {
+        self.inner.apply(id, change, context).await
     }
 
-    async fn record_usage(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
+    async fn audit(&self, owner: &str, page: &AuditPageRequest) -> Result<AuditPage, StoreError> {
+        self.inner.audit(owner, page).await
+    }
+
+    async fn forget_audit_before(&self, at: Timestamp) -> Result<u64, StoreError> {
+        self.inner.forget_audit_before(at).await
+    }
+
+    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         if self.flaw == Flaw::TellsUses {
-            let told = uses.iter().map(|one| FeedEvent::Changed(one.key()));
+            let told = batch.uses().iter();
+            let told = told.map(|one| FeedEvent::Changed(one.key()));
             let mouths = self.mouths.lock().unwrap();
             told.for_each(|event| mouths.iter().for_each(|mouth| mouth.on_event(event)));
         }
-        self.inner.record_usage(uses).await
+        self.inner.record_usage(batch).await
+    }
+
+    async fn usage(
+        &self,
+        id: &KeyId,
+        hours: Range<Timestamp>,
+    ) -> Result<Vec<UsageBucket>, StoreError> {
+        self.inner.usage(id, hours).await
+    }
+
+    async fn forget_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
+        self.inner.forget_usage_before(hour).await
     }
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test crate uses a part of it")]
 
 pub(crate) mod answer;
+pub(crate) mod changes;
 pub(crate) mod inner;
 pub(crate) mod server;
 pub(crate) mod stores;

@@ -4,7 +4,7 @@ use super::expect::{
     expect_absent, expect_eq, expect_error, expect_record, expect_stored, expect_unknown, insert,
     list, succeeded,
 };
-use super::fixture::{digest, key, key_of, version};
+use super::fixture::{context, digest, key, key_of, version};
 use super::rule::{Outcome, Rule};
 use crate::record::key::KeyRecord;
 use crate::store::error::StoreErrorKind;
@@ -37,7 +37,7 @@ async fn by_itself(store: &dyn KeyRegistry) -> Outcome {
         ("the last key", key_of("acct_7", 8), true),
     ];
     let records: Vec<_> = batch.iter().map(|(_, record, _)| record.clone()).collect();
-    let answers = store.insert_many(records).await;
+    let answers = store.insert_many(records, &context()).await;
     expect_eq("the number of answers", &answers.len(), &batch.len())?;
     for (answer, (what, record, good)) in answers.into_iter().zip(&batch) {
         if *good {
@@ -60,10 +60,12 @@ async fn by_itself(store: &dyn KeyRegistry) -> Outcome {
 
 async fn sizes(store: &dyn KeyRegistry) -> Outcome {
     const COUNT: u64 = 1_200;
-    let none = store.insert_many(Vec::new()).await;
+    let none = store.insert_many(Vec::new(), &context()).await;
     expect_eq("the answers to an empty batch", &none.len(), &0)?;
     let record = |number| key_of("acct_7", number);
-    let answers = store.insert_many((1..=COUNT).map(record).collect()).await;
+    let answers = store
+        .insert_many((1..=COUNT).map(record).collect(), &context())
+        .await;
     expect_eq("the number of answers", &(answers.len() as u64), &COUNT)?;
     for (answer, number) in answers.into_iter().zip(1..) {
         let inserted = succeeded("a key of a large batch", answer)?;

@@ -3,11 +3,12 @@
 use super::expect::{
     expect_absent, expect_change, expect_error, expect_stored, expect_unknown, insert, note,
 };
-use super::fixture::{at, digest, id, key, key_of, revocation, rotation, version};
+use super::fixture::{at, context, digest, id, key, key_of, revocation, rotation, version};
 use super::odd;
 use super::rule::{Outcome, Rule};
 use crate::record::change::KeyChange;
 use crate::record::key::KeyRecord;
+use crate::record::metadata::Metadata;
 use crate::record::revocation::Revocation;
 use crate::record::update::KeyUpdate;
 use crate::scope::name::Scope;
@@ -37,7 +38,7 @@ pub(super) const RULES: &[Rule] = &[
 async fn unknown(store: &dyn KeyRegistry) -> Outcome {
     insert(store, &key(1)).await?;
     for change in every_change() {
-        let answer = store.apply(&id(2), &change).await;
+        let answer = store.apply(&id(2), &change, &context()).await;
         expect_error(&change, answer, StoreErrorKind::NotFound)?;
     }
     expect_unknown(store, "the rotation of an unknown key", &digest(9)).await?;
@@ -59,6 +60,10 @@ async fn update(store: &dyn KeyRegistry) -> Outcome {
         update().with_scopes(odd::scopes()),
         update().with_scopes(ScopeSet::new()),
         update().with_expires_at(None),
+        update().with_metadata(odd::metadata()),
+        update().with_metadata(Metadata::new().with("team", "payments")),
+        update().with_name("Named"),
+        update().with_metadata(Metadata::new()),
         update()
             .with_name("All")
             .with_scopes(Scope::READ)
@@ -114,7 +119,7 @@ async fn delete(store: &dyn KeyRegistry) -> Outcome {
     insert(store, &bystander).await?;
     expect_change(store, &record, &KeyChange::Delete).await?;
     for change in every_change() {
-        let answer = store.apply(&record.id(), &change).await;
+        let answer = store.apply(&record.id(), &change, &context()).await;
         expect_error(&change, answer, StoreErrorKind::NotFound)?;
     }
     note(store, &[KeyUse::new(record.id(), 1, at(50))]).await?;
@@ -144,6 +149,8 @@ fn full(number: u64) -> KeyRecord {
     key(number)
         .with_scopes([Scope::READ, Scope::from_static("orders:refund")])
         .with_expires_at(Some(at(1_000)))
+        .with_metadata(Metadata::new().with("environment", "production"))
+        .with_changes(7)
         .with_secret_versions(versions)
 }
 

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::{Debug, Display, Write};
 use std::sync::Arc;
 
-use super::fixture::MARK;
+use super::fixture::{MARK, another_writer, context};
 use super::rule::{Broken, Outcome};
 use crate::key::digest::KeyDigest;
 use crate::record::change::KeyChange;
@@ -14,17 +14,22 @@ use crate::record::secret::SecretVersion;
 use crate::store::error::{StoreError, StoreErrorKind};
 use crate::store::page::PageRequest;
 use crate::store::registry::KeyRegistry;
-use crate::store::usage::KeyUse;
+use crate::store::usage::{KeyUse, UsageBatch};
 
 pub(super) async fn insert(store: &dyn KeyRegistry, record: &KeyRecord) -> Outcome {
-    let answer = store.insert(record.clone()).await;
+    let answer = store.insert(record.clone(), &context()).await;
     let inserted = succeeded("an insert", answer)?;
     expect_record("the answer to an insert", &inserted, record)
 }
 
-/// Notes uses.
+/// Notes uses, as a writer that nobody has heard of.
 pub(super) async fn note(store: &dyn KeyRegistry, uses: &[KeyUse]) -> Outcome {
-    succeeded("a note of uses", store.record_usage(uses).await)
+    let batch = UsageBatch::new(another_writer(), 1, uses.iter().copied());
+    send(store, &batch).await
+}
+
+pub(super) async fn send(store: &dyn KeyRegistry, batch: &UsageBatch) -> Outcome {
+    succeeded("a note of uses", store.record_usage(batch).await)
 }
 
 /// What both ways to find a key answer.
@@ -125,7 +130,7 @@ pub(super) async fn expect_change(
     before: &KeyRecord,
     change: &KeyChange,
 ) -> Outcome<KeyRecord> {
-    let answer = store.apply(&before.id(), change).await;
+    let answer = store.apply(&before.id(), change, &context()).await;
     match change.applied_to(before) {
         Ok(Some(after)) => {
             let answer = succeeded(change, answer)?;
@@ -198,6 +203,8 @@ pub(super) fn expect_record(what: &str, found: &KeyRecord, expected: &KeyRecord)
     expect_eq(the("scopes"), found.scopes(), expected.scopes())?;
     expect_eq(the("creation"), &found.created_at(), &expected.created_at())?;
     expect_eq(the("end"), &found.expires_at(), &expected.expires_at())?;
+    expect_eq(the("metadata"), found.metadata(), expected.metadata())?;
+    expect_eq(the("revision"), &found.revision(), &expected.revision())?;
     expect_eq(
         the("disabling"),
         &found.is_disabled(),

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
 use super::expect::{expect_eq, find, get, note, succeeded};
-use super::fixture::{at, digest, id, key, key_of, revocation, rotation};
+use super::fixture::{at, context, digest, id, key, key_of, revocation, rotation};
 use super::rule::{Broken, Outcome};
 use crate::record::change::KeyChange;
 use crate::record::update::KeyUpdate;
@@ -76,7 +76,7 @@ async fn changes<S: KeyRegistry + ChangeFeed>(
     let heard = Heard::of(there)?;
     heard.until_in_step(wait).await?;
     let mut told = heard.len();
-    succeeded("an insert", here.insert(key(1)).await)?;
+    succeeded("an insert", here.insert(key(1), &context()).await)?;
     heard
         .until_told(told, FeedEvent::Added(id(1)), wait)
         .await?;
@@ -93,7 +93,7 @@ async fn changes<S: KeyRegistry + ChangeFeed>(
         revocation(1, "leaked"),
     ] {
         told = heard.len();
-        let after = succeeded(&change, here.apply(&id(1), &change).await)?;
+        let after = succeeded(&change, here.apply(&id(1), &change, &context()).await)?;
         heard
             .until_told(told, FeedEvent::of(id(1), &change), wait)
             .await?;
@@ -104,7 +104,10 @@ async fn changes<S: KeyRegistry + ChangeFeed>(
         )?;
     }
     told = heard.len();
-    succeeded("a deletion", here.apply(&id(1), &KeyChange::Delete).await)?;
+    succeeded(
+        "a deletion",
+        here.apply(&id(1), &KeyChange::Delete, &context()).await,
+    )?;
     heard
         .until_told(told, FeedEvent::Changed(id(1)), wait)
         .await?;
@@ -118,7 +121,7 @@ async fn changes<S: KeyRegistry + ChangeFeed>(
 
     told = heard.len();
     let records = (10..50).map(|number| key_of("acct_7", number)).collect();
-    for answer in here.insert_many(records).await {
+    for answer in here.insert_many(records, &context()).await {
         succeeded("one of many inserts", answer)?;
     }
     for number in 10..50 {
@@ -130,26 +133,35 @@ async fn changes<S: KeyRegistry + ChangeFeed>(
     let back = Heard::of(here)?;
     back.until_in_step(wait).await?;
     told = back.len();
-    succeeded("a change", there.apply(&id(10), &KeyChange::Disable).await)?;
+    succeeded(
+        "a change",
+        there.apply(&id(10), &KeyChange::Disable, &context()).await,
+    )?;
     back.until_told(told, FeedEvent::Changed(id(10)), wait)
         .await
 }
 
 async fn uses<S: KeyRegistry + ChangeFeed>(here: &S, there: &S, wait: &impl AsyncFn()) -> Outcome {
     for number in [1, 2] {
-        succeeded("an insert", here.insert(key(number)).await)?;
+        succeeded("an insert", here.insert(key(number), &context()).await)?;
     }
     let heard = Heard::of(there)?;
     heard.until_in_step(wait).await?;
     // What was told of the inserts comes before this.
     let mut told = heard.len();
-    succeeded("a change", here.apply(&id(2), &KeyChange::Disable).await)?;
+    succeeded(
+        "a change",
+        here.apply(&id(2), &KeyChange::Disable, &context()).await,
+    )?;
     heard
         .until_told(told, FeedEvent::Changed(id(2)), wait)
         .await?;
     told = heard.len();
     note(here, &[KeyUse::new(id(1), 1, at(1))]).await?;
-    succeeded("a change", here.apply(&id(2), &KeyChange::Enable).await)?;
+    succeeded(
+        "a change",
+        here.apply(&id(2), &KeyChange::Enable, &context()).await,
+    )?;
     heard
         .until_told(told, FeedEvent::Changed(id(2)), wait)
         .await?;
@@ -169,7 +181,7 @@ async fn proofs<S: KeyRegistry + ChangeFeed>(
     heard.until_in_step(wait).await?;
     for number in 1..=3 {
         let told = heard.len();
-        succeeded("an insert", here.insert(key(number)).await)?;
+        succeeded("an insert", here.insert(key(number), &context()).await)?;
         let committed = Instant::now();
         let proved = |event: &FeedEvent| match event {
             FeedEvent::InStep => true,
@@ -202,7 +214,7 @@ async fn listeners<S: KeyRegistry + ChangeFeed>(
     }
     let weak = Arc::downgrade(&gone);
     drop(gone);
-    succeeded("an insert", here.insert(key(1)).await)?;
+    succeeded("an insert", here.insert(key(1), &context()).await)?;
     for heard in [&one, &two] {
         heard.until_told(0, FeedEvent::Added(id(1)), wait).await?;
     }

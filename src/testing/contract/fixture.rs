@@ -1,10 +1,13 @@
 //! Keys and changes for the rules.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use jiff::Timestamp;
 
 use crate::key::digest::KeyDigest;
 use crate::key::token::KeyPrefix;
 use crate::record::change::KeyChange;
+use crate::record::context::ChangeContext;
 use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
 use crate::record::revocation::Revocation;
@@ -20,6 +23,11 @@ pub(super) const MARK: [u8; 16] =
 /// That many seconds after the start of 2026.
 pub(super) fn at(second: i64) -> Timestamp {
     Timestamp::constant(1_767_225_600 + second, 0)
+}
+
+/// A change at second 0, without conditions.
+pub(super) fn context() -> ChangeContext {
+    ChangeContext::new(at(0)).with_actor("tester")
 }
 
 pub(super) fn id(number: u64) -> KeyId {
@@ -74,4 +82,13 @@ pub(super) fn rotation_at(second: i64, others_retire: i64, digest_number: u64) -
 
 pub(super) fn revocation(second: i64, reason: &str) -> KeyChange {
     KeyChange::Revoke(Revocation::new(at(second), reason))
+}
+
+/// A writer of uses whose name nobody has had.
+pub(super) fn another_writer() -> [u8; 16] {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let mut octets = [0xc3; 16];
+    let number = LAST.fetch_add(1, Ordering::Relaxed);
+    octets[8..].copy_from_slice(&number.to_be_bytes());
+    octets
 }

@@ -4,7 +4,7 @@ use super::expect::{
     expect_absent, expect_eq, expect_error, expect_record, expect_stored, expect_unknown, find,
     get, insert, list,
 };
-use super::fixture::{digest, id, key, key_of, prefix, version};
+use super::fixture::{context, digest, id, key, key_of, prefix, version};
 use super::odd;
 use super::rule::{Outcome, Rule};
 use crate::key::digest::KeyDigest;
@@ -90,10 +90,14 @@ fn flipped(octet: Option<usize>) -> KeyDigest {
 async fn id_taken_once(store: &dyn KeyRegistry) -> Outcome {
     insert(store, &key(1)).await?;
     let exists = StoreErrorKind::AlreadyExists;
-    expect_error("the same insert again", store.insert(key(1)).await, exists)?;
+    expect_error(
+        "the same insert again",
+        store.insert(key(1), &context()).await,
+        exists,
+    )?;
 
     let loser = key_of("acct_7", 1).with_secret_versions([version(1, 2), version(2, 3)]);
-    let answer = store.insert(loser).await;
+    let answer = store.insert(loser, &context()).await;
     expect_error("an insert of a known id", answer, exists)?;
     expect_stored(store, "the key that was first", &key(1)).await?;
     for number in [2, 3] {
@@ -125,7 +129,7 @@ async fn digest_taken_once(store: &dyn KeyRegistry) -> Outcome {
     ];
     for (what, versions) in losers {
         let loser = key_of("acct_7", 2).with_secret_versions(versions.iter().cloned());
-        let answer = store.insert(loser).await;
+        let answer = store.insert(loser, &context()).await;
         expect_error(what, answer, StoreErrorKind::AlreadyExists)?;
         expect_stored(store, "the key that was first", &first).await?;
         expect_unknown(store, "a key that was refused", &digest(10)).await?;

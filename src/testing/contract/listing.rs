@@ -1,7 +1,7 @@
 //! Rules for lists.
 
 use super::expect::{expect_eq, expect_stored, insert, list, succeeded};
-use super::fixture::{OWNER, digest, id, key, key_of, prefix, revocation};
+use super::fixture::{OWNER, context, digest, id, key, key_of, prefix, revocation};
 use super::rule::{Outcome, Rule};
 use crate::record::change::KeyChange;
 use crate::record::id::KeyId;
@@ -75,7 +75,7 @@ async fn pages(store: &dyn KeyRegistry) -> Outcome {
     }
     let changed = [KeyChange::Disable, revocation(1, "r")];
     for (change, number) in changed.iter().zip([4, 6]) {
-        succeeded(change, store.apply(&id(number), change).await)?;
+        succeeded(change, store.apply(&id(number), change, &context()).await)?;
     }
     let found = page(store, OWNER, PageRequest::first(4)).await?;
     expect_page("a page with changed keys", &found, &all[..4], Some(id(8)))
@@ -87,7 +87,10 @@ async fn gone_cursor(store: &dyn KeyRegistry) -> Outcome {
     }
     let first = page(store, OWNER, PageRequest::first(2)).await?;
     expect_page("the first page", &first, &[2, 4], Some(id(4)))?;
-    succeeded("a deletion", store.apply(&id(4), &KeyChange::Delete).await)?;
+    succeeded(
+        "a deletion",
+        store.apply(&id(4), &KeyChange::Delete, &context()).await,
+    )?;
     // One that comes before the cursor is not on a later page.
     insert(store, &key(3)).await?;
     let after = |number| PageRequest::first(10).after(id(number));

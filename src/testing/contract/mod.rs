@@ -23,8 +23,12 @@
 //! .await;
 //! ```
 
+mod auditing;
 mod bulk;
 mod changing;
+mod conditions;
+mod counting;
+mod crowding;
 mod expect;
 mod feeding;
 mod fixture;
@@ -35,6 +39,7 @@ mod racing;
 mod rotating;
 mod rule;
 mod run;
+mod trail;
 mod using;
 
 pub use feeding::check_feed;

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::fixture::{at, digest, id, key, version};
 use crate::key::token::KeyPrefix;
 use crate::record::key::KeyRecord;
+use crate::record::metadata::Metadata;
 use crate::record::revocation::Revocation;
 use crate::record::secret::SecretVersion;
 use crate::scope::name::Scope;
@@ -14,10 +15,10 @@ use crate::scope::set::ScopeSet;
 /// SQL, JSON, patterns and keys of Redis.
 pub(super) const TEXT: &str = " \u{1f511}\u{1f469}\u{200d}\u{1f52c} \u{e9} e\u{301} \u{5e9}\u{5dc}\u{202e}\u{627} \u{10348} \u{10ffff} '\"\\%_;--/*{}[]:$1?\\u0000 ";
 
-const FIRST: Timestamp = Timestamp::constant(-4_861_382_400, -999_999_000);
-const BEFORE_1970: Timestamp = Timestamp::constant(0, -1_000);
-const LAST: Timestamp = Timestamp::constant(253_402_207_200, 999_999_000);
-const MICROSECOND: Timestamp = Timestamp::constant(1_767_225_600, 123_457_000);
+pub(super) const FIRST: Timestamp = Timestamp::constant(-4_861_382_400, -999_999_000);
+pub(super) const BEFORE_1970: Timestamp = Timestamp::constant(0, -1_000);
+pub(super) const LAST: Timestamp = Timestamp::constant(253_402_207_200, 999_999_000);
+pub(super) const MICROSECOND: Timestamp = Timestamp::constant(1_767_225_600, 123_457_000);
 
 /// One record for each oddity, named; all have ids and digests of their own.
 pub(super) fn records() -> Vec<(&'static str, KeyRecord)> {
@@ -75,6 +76,16 @@ pub(super) fn records() -> Vec<(&'static str, KeyRecord)> {
                 at(0),
             )]),
         ),
+        ("a key with metadata", key(19).with_metadata(metadata())),
+        ("a key after most changes", key(20).with_changes(u32::MAX)),
+        (
+            "a key with everything that is rare",
+            key(21)
+                .with_changes(3)
+                .with_disabled(true)
+                .with_metadata(Metadata::new().with("a", ""))
+                .with_revocation(Some(Revocation::new(at(9), "r"))),
+        ),
         (
             "a key with great version numbers",
             key(15).with_secret_versions([
@@ -93,6 +104,18 @@ pub(super) fn reason() -> String {
         reason.push('.');
     }
     reason
+}
+
+/// 16 entries of the longest names and values, two of which differ in case only.
+pub(super) fn metadata() -> Metadata {
+    let value = "\u{1f511}\"\\".chars().cycle();
+    let longest = |start: String| format!("{start}{}", "n".repeat(64 - start.len()));
+    let names = (0..12).map(|number| longest(number.to_string()));
+    let short = ["a", "A", "\u{1f511}'\"\\%_", "__proto__"].map(str::to_owned);
+    names
+        .chain(short)
+        .map(|name| (name, value.clone().take(128).collect::<String>()))
+        .collect()
 }
 
 /// 64 scopes, with every character that a scope may have and names that differ in case only.

@@ -9,7 +9,7 @@ use super::expect::{
     expect_absent, expect_eq, expect_error, expect_looked_up, expect_stored, expect_unknown, find,
     get, insert, list, note, succeeded,
 };
-use super::fixture::{OWNER, at, digest, id, key, revocation, rotation, version};
+use super::fixture::{OWNER, at, context, digest, id, key, revocation, rotation, version};
 use super::rule::{Broken, Outcome, Rule};
 use crate::record::change::{ChangeRefused, KeyChange};
 use crate::record::key::KeyRecord;
@@ -69,7 +69,10 @@ async fn one_id(store: &dyn KeyRegistry) -> Outcome {
 }
 
 async fn one_insert_wins(store: &dyn KeyRegistry, records: &[KeyRecord]) -> Outcome {
-    let inserts = records.iter().map(|record| store.insert(record.clone()));
+    let context = context();
+    let inserts = records
+        .iter()
+        .map(|record| store.insert(record.clone(), &context));
     let winner = one_winner(join_all(inserts).await)?;
     expect_stored(store, "the key that won", &records[winner]).await?;
     for (index, record) in records.iter().enumerate() {
@@ -91,9 +94,9 @@ async fn one_rotation(store: &dyn KeyRegistry) -> Outcome {
     for number in 1..=CROWD {
         insert(store, &key(number)).await?;
     }
-    let change = rotation(99);
+    let (change, context) = (rotation(99), context());
     let ids: Vec<_> = (1..=CROWD).map(id).collect();
-    let rotations = ids.iter().map(|id| store.apply(id, &change));
+    let rotations = ids.iter().map(|id| store.apply(id, &change, &context));
     let winner = one_winner(join_all(rotations).await)?;
     for number in 1..=CROWD {
         let before = key(number);
@@ -142,8 +145,10 @@ async fn all_take_effect(store: &dyn KeyRegistry) -> Outcome {
 async fn numbers(store: &dyn KeyRegistry) -> Outcome {
     insert(store, &key(1)).await?;
     let changes: Vec<_> = (101..=107).map(rotation).collect();
-    let key_id = id(1);
-    let rotations = changes.iter().map(|change| store.apply(&key_id, change));
+    let (key_id, context) = (id(1), context());
+    let rotations = changes
+        .iter()
+        .map(|change| store.apply(&key_id, change, &context));
     let mut answered = Vec::new();
     for answer in join_all(rotations).await {
         let record = succeeded("a rotation", answer)?;
@@ -238,8 +243,12 @@ async fn stays_deleted(store: &dyn KeyRegistry) -> Outcome {
 async fn found_during_changes(store: &dyn KeyRegistry) -> Outcome {
     insert(store, &key(1)).await?;
     let changes: Vec<_> = (101..=107).map(rotation).collect();
-    let key_id = id(1);
-    let applied = join_all(changes.iter().map(|change| store.apply(&key_id, change)));
+    let (key_id, context) = (id(1), context());
+    let applied = join_all(
+        changes
+            .iter()
+            .map(|change| store.apply(&key_id, change, &context)),
+    );
     let looked_up = join_all((0..CROWD * 4).map(|_| async {
         let found = present(find_once(store, 1).await?)?;
         let version = found.secret_version(&digest(1));
@@ -286,7 +295,7 @@ async fn changed_and_used(
 ) -> Outcome<Vec<Result<Arc<KeyRecord>, StoreError>>> {
     let applied = |changes: &[KeyChange]| {
         let changes = changes.iter().cloned();
-        join_all(changes.map(async |change| store.apply(&id(1), &change).await))
+        join_all(changes.map(async |change| store.apply(&id(1), &change, &context()).await))
     };
     let used =
         |seconds: RangeInclusive<i64>| join_all(seconds.map(|second| use_of_first(store, second)));

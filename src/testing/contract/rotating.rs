@@ -3,7 +3,7 @@
 use super::expect::{
     expect_change, expect_eq, expect_error, expect_stored, expect_unknown, insert,
 };
-use super::fixture::{at, digest, id, key, rotation, rotation_at, version};
+use super::fixture::{at, context, digest, id, key, rotation, rotation_at, version};
 use super::rule::{Outcome, Rule};
 use crate::record::change::KeyChange;
 use crate::record::secret::SecretVersion;
@@ -77,7 +77,7 @@ async fn digest_taken_once(store: &dyn KeyRegistry) -> Outcome {
     insert(store, &own).await?;
     insert(store, &other).await?;
     for known in 1..=4 {
-        let answer = store.apply(&own.id(), &rotation(known)).await;
+        let answer = store.apply(&own.id(), &rotation(known), &context()).await;
         let what = "a rotation to a known digest";
         expect_error(what, answer, StoreErrorKind::AlreadyExists)?;
         expect_stored(store, "the key after a refused rotation", &own).await?;
@@ -88,7 +88,7 @@ async fn digest_taken_once(store: &dyn KeyRegistry) -> Outcome {
         .map(|number| version(number, 100 + u64::from(number)).with_retires_at(Some(at(-1))));
     let full = key(100).with_secret_versions(versions);
     insert(store, &full).await?;
-    let answer = store.apply(&full.id(), &rotation(101)).await;
+    let answer = store.apply(&full.id(), &rotation(101), &context()).await;
     let what = "a rotation to the digest of the oldest secret";
     expect_error(what, answer, StoreErrorKind::AlreadyExists)?;
     expect_stored(store, "the key after a refused rotation", &full).await

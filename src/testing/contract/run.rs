@@ -1,7 +1,10 @@
 //! Runs the rules.
 
 use super::rule::Rule;
-use super::{bulk, changing, inserting, listing, racing, rotating, using};
+use super::{
+    auditing, bulk, changing, conditions, counting, crowding, inserting, listing, racing, rotating,
+    using,
+};
 use crate::store::registry::KeyRegistry;
 
 /// Holds a store to every rule of [`KeyStore`](crate::store::KeyStore) and [`KeyRegistry`].
@@ -26,5 +29,9 @@ const RULES: &[&[Rule]] = &[
     listing::RULES,
     using::RULES,
     bulk::RULES,
+    auditing::RULES,
+    conditions::RULES,
+    counting::RULES,
     racing::RULES,
+    crowding::RULES,
 ];

@@ -76,7 +76,7 @@ async fn large_batch(store: &dyn KeyRegistry) -> Outcome {
     let mut uses = Vec::new();
     for step in 0..2_000_u32 {
         // Neither the first nor the last use of a key in the batch is its latest.
-        let second = i64::from(step * 7_919 % 2_003);
+        let second = i64::from(step * 7_919 % 2_003) * 1_800;
         let number = u64::from(step * 31) % KEYS + 1;
         uses.push(KeyUse::new(id(number), step / 3 % 2 + 1, at(second)));
     }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use regex::Regex;
 use sha2::{Digest, Sha256};
 use tower_api_key::key::{ApiKey, KeyDigest, KeyFormat, KeyHasher};
-use tower_api_key::record::{KeyId, KeyRecord, SecretVersion};
+use tower_api_key::record::{ChangeContext, KeyId, KeyRecord, SecretVersion};
 use tower_api_key::store::PageRequest;
 use tower_api_key::{ApiKeyLayer, KeyManager, KeyRegistry, MemoryStore, Scope};
 
@@ -66,7 +66,10 @@ async fn sc_gen_7_whoever_writes_to_the_store_cannot_make_a_key_without_the_pepp
 
     let hasher = KeyHasher::hmac_sha256(&[7; 32]).unwrap();
     let keys = manager().with_hasher(hasher);
-    keys.store().insert(forged).await.unwrap();
+    keys.store()
+        .insert(forged, &ChangeContext::new(Timestamp::UNIX_EPOCH))
+        .await
+        .unwrap();
     let peppered = ApiKeyLayer::from_verifier(keys.verifier());
     assert_eq!(
         status(&peppered, token.expose_secret()).await,
@@ -99,7 +102,10 @@ async fn sc_gen_8_keys_with_one_prefix_live_side_by_side() {
         let record = KeyRecord::new(id, "acct_42", number.to_string(), Timestamp::UNIX_EPOCH)
             .with_scopes([Scope::READ])
             .with_secret_versions([version]);
-        keys.store().insert(record).await.unwrap();
+        keys.store()
+            .insert(record, &ChangeContext::new(Timestamp::UNIX_EPOCH))
+            .await
+            .unwrap();
     }
     let verifier = keys.verifier();
     for (token, number) in tokens.iter().zip(0_u8..) {

@@ -9,6 +9,7 @@ pub(crate) mod logging;
 pub(crate) mod machine;
 pub(crate) mod matrix;
 pub(crate) mod oracle;
+pub(crate) mod public_changes;
 pub(crate) mod public_types;
 pub(crate) mod revocation;
 pub(crate) mod service;

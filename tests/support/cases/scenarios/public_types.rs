@@ -24,6 +24,7 @@ use tower_api_key::{ApiKeyLayer, Denial, IssuedKey, KeyManager, MemoryStore, Req
 use tower_layer::Layer;
 
 use super::kit::{answer, get, manager, new_key};
+use super::public_changes;
 
 /// Types that are a plain list of words, or that hold what no key can get into.
 pub(crate) const WITHOUT_CONTENT: [&str; 10] = [
@@ -107,7 +108,7 @@ fn for_each_source(folder: &Path, read: &mut impl FnMut(&str)) {
     }
 }
 
-type Printed = Vec<(&'static str, String)>;
+pub(super) type Printed = Vec<(&'static str, String)>;
 
 /// The names of the types, each with all that its values print.
 pub(crate) async fn printed(marker: &Marker) -> Printed {
@@ -117,14 +118,15 @@ pub(crate) async fn printed(marker: &Marker) -> Printed {
     all.extend(of_imports(marker).await);
     all.extend(of_decisions(marker).await);
     all.extend(of_layers(marker));
+    all.extend(public_changes::printed(marker).await);
     all
 }
 
-fn debug(name: &'static str, value: &impl Debug) -> (&'static str, String) {
+pub(super) fn debug(name: &'static str, value: &impl Debug) -> (&'static str, String) {
     (name, format!("{value:?} {value:#?}"))
 }
 
-fn both<T: Debug + Display>(name: &'static str, value: &T) -> (&'static str, String) {
+pub(super) fn both<T: Debug + Display>(name: &'static str, value: &T) -> (&'static str, String) {
     (name, format!("{value:?} {value:#?} {value} {value:#}"))
 }
 

@@ -14,7 +14,7 @@ use tower_api_key::clock::ManualClock;
 use tower_api_key::denial::DenialKind;
 use tower_api_key::key::KeyDigest;
 use tower_api_key::record::{KeyId, KeyRecord, SecretVersion};
-use tower_api_key::store::{KeyUse, StoreError};
+use tower_api_key::store::{KeyUse, StoreError, UsageBatch};
 use tower_api_key::{ApiKeyLayer, KeyManager, KeyRegistry, KeyStore, MemoryStore};
 
 use super::kit::{answer, doc_text, manager, new_key, status};
@@ -80,7 +80,8 @@ async fn sc_rev_6_a_key_that_is_deleted_while_it_is_verified_stays_deleted() {
     assert_eq!(in_flight.await.unwrap(), StatusCode::OK);
     // Its use is noted late, which must not bring the key back.
     let late = KeyUse::new(id, 1, Timestamp::now());
-    keys.store().record_usage(&[late]).await.unwrap();
+    let late = UsageBatch::new([1; 16], 1, [late]);
+    keys.store().record_usage(&late).await.unwrap();
 
     assert!(keys.store().is_empty());
     assert!(keys.get(&id).await.unwrap().is_none());

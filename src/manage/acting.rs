@@ -1,0 +1,40 @@
+//! In whose name keys are managed.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::error::ManageError;
+use super::limits::{check_reason, check_text};
+use crate::record::context::ChangeContext;
+
+/// In whose name, why, and of which revision keys are changed. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Acting {
+    pub(super) actor: Arc<str>,
+    pub(super) reason: Arc<str>,
+    pub(super) expected_revision: Option<u64>,
+}
+
+impl Acting {
+    pub(super) fn application() -> Self {
+        Self {
+            actor: ChangeContext::DEFAULT_ACTOR.into(),
+            reason: "".into(),
+            expected_revision: None,
+        }
+    }
+
+    /// The context of a change at that time.
+    pub(super) fn context(&self, now: Timestamp) -> Result<ChangeContext, ManageError> {
+        check_text("an actor", &self.actor)?;
+        check_reason(&self.reason)?;
+        let context = ChangeContext::new(now)
+            .with_actor(&*self.actor)
+            .with_reason(&*self.reason);
+        Ok(match self.expected_revision {
+            Some(revision) => context.with_expected_revision(revision),
+            None => context,
+        })
+    }
+}
