@@ -82,7 +82,7 @@ impl AuditEntry {
         action: AuditAction,
         record: &KeyRecord,
         context: &ChangeContext,
-        detail: String,
+        detail: Box<str>,
     ) -> Self {
         Self::new(0, context.at(), action, record.id(), record.owner())
             .with_actor(context.actor())
