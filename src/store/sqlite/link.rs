@@ -174,7 +174,7 @@ impl Link {
 pub(crate) const IMMEDIATE: TransactionBehavior = TransactionBehavior::Immediate;
 
 /// All statements stay prepared.
-const STATEMENTS: usize = 32;
+const STATEMENTS: usize = 64;
 
 /// How long to wait before the next try of what SQLite doesn't wait for.
 const PAUSE: Duration = Duration::from_millis(5);

@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use crate::store::error::{StoreError, StoreErrorKind};
 
-/// How a [`SqliteStore`](super::store::SqliteStore) works. The defaults serve most.
+/// Options of an [`SqliteStore`](super::store::SqliteStore).
+///
+/// What cannot work is refused when the store is opened.
 ///
 /// ```
 /// use std::time::Duration;
 /// use tower_api_key::store::SqliteOptions;
 ///
 /// let options = SqliteOptions::new()
-///     .with_table_prefix("billing_")?
-///     .with_deadline(Duration::from_secs(2))?;
-/// # Ok::<(), tower_api_key::store::StoreError>(())
+///     .with_table_prefix("billing_keys_")
+///     .with_deadline(Duration::from_secs(2));
 /// ```
 #[derive(Clone, Debug)]
 pub struct SqliteOptions {
@@ -36,7 +37,7 @@ pub(super) enum Synchronous {
 }
 
 impl SqliteOptions {
-    /// The defaults, which each method names.
+    /// The defaults.
     pub fn new() -> Self {
         Self {
             table_prefix: "tower_api_key_".into(),
@@ -51,95 +52,59 @@ impl SqliteOptions {
         }
     }
 
-    /// What the names of the tables start with, so that the keys can live beside others in one
-    /// file. Default: `tower_api_key_`.
+    /// What the names of the tables begin with: 1 to 32 of `a`–`z`, `0`–`9` and `_`, the first a
+    /// letter, and not `sqlite_`. Default: `tower_api_key_`.
     ///
-    /// # Errors
-    ///
-    /// [`StoreError`] unless the prefix is 1 to 32 of the characters `a`–`z`, `0`–`9` and `_`, the
-    /// first of them a letter, and does not start with `sqlite_`.
-    pub fn with_table_prefix(self, prefix: &str) -> Result<Self, StoreError> {
-        let word = prefix
-            .bytes()
-            .all(|octet| matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'_'));
-        let fits = (1..=32).contains(&prefix.len());
-        let first = prefix.starts_with(|first: char| first.is_ascii_lowercase());
-        if !(word && fits && first) || prefix.starts_with("sqlite_") {
-            return Err(refused(format!(
-                "expected a table prefix of 1 to 32 lower-case letters, digits and underscores, \
-                 the first a letter and not sqlite_, found {prefix:?}"
-            )));
-        }
-        Ok(Self {
-            table_prefix: prefix.into(),
+    /// So keys can live beside others, and beside other tables, in one file.
+    #[must_use]
+    pub fn with_table_prefix(self, table_prefix: impl Into<Box<str>>) -> Self {
+        Self {
+            table_prefix: table_prefix.into(),
             ..self
-        })
+        }
     }
 
     /// How long SQLite waits for a lock that another process or connection holds, before the
-    /// change fails. Default: 2 seconds.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] unless it is between a millisecond and an hour.
-    pub fn with_busy_timeout(self, busy_timeout: Duration) -> Result<Self, StoreError> {
-        Ok(Self {
-            busy_timeout: bounded("a busy time-out", busy_timeout)?,
+    /// change fails, from 1 ms to 1 hour. Default: 2 s.
+    #[must_use]
+    pub fn with_busy_timeout(self, busy_timeout: Duration) -> Self {
+        Self {
+            busy_timeout,
             ..self
-        })
+        }
     }
 
-    /// How long any call waits for its answer; then it is a
-    /// [`TimedOut`](StoreErrorKind::TimedOut) error. Default: 5 seconds.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] unless it is between a millisecond and an hour.
-    pub fn with_deadline(self, deadline: Duration) -> Result<Self, StoreError> {
-        Ok(Self {
-            deadline: bounded("a deadline", deadline)?,
-            ..self
-        })
+    /// How long any call waits for its answer, from 1 ms to 1 hour; then it is a
+    /// [`TimedOut`](StoreErrorKind::TimedOut) error. Default: 5 s.
+    #[must_use]
+    pub fn with_deadline(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
     }
 
     /// How often the store looks whether another process has changed the file, for the listeners
-    /// of its [`ChangeFeed`](crate::store::ChangeFeed). Default: 100 milliseconds.
+    /// of its [`ChangeFeed`](crate::store::ChangeFeed), from 1 ms to 1 hour. Default: 100 ms.
     ///
     /// Look-ups in the store itself see every change at once, whoever made it.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] unless it is between a millisecond and an hour.
-    pub fn with_poll_interval(self, poll_interval: Duration) -> Result<Self, StoreError> {
-        Ok(Self {
-            poll_interval: bounded("a poll interval", poll_interval)?,
+    #[must_use]
+    pub fn with_poll_interval(self, poll_interval: Duration) -> Self {
+        Self {
+            poll_interval,
             ..self
-        })
+        }
     }
 
-    /// How many connections answer look-ups. Default: one for each processor, at most 16.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] unless it is between 1 and 256.
-    pub fn with_readers(self, readers: usize) -> Result<Self, StoreError> {
-        Ok(Self {
-            readers: within("a number of readers", readers, 256)?,
-            ..self
-        })
+    /// How many connections answer look-ups, from 1 to 256. Default: one for each processor, at
+    /// most 16.
+    #[must_use]
+    pub fn with_readers(self, readers: usize) -> Self {
+        Self { readers, ..self }
     }
 
-    /// How many changes, and how many look-ups, may wait; one more is an
+    /// How many changes, and how many look-ups, may wait, from 1 to 65,536; one more is an
     /// [`Overloaded`](StoreErrorKind::Overloaded) error at once. Default: 1,024.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] unless it is between 1 and 65,536.
-    pub fn with_queue(self, queue: usize) -> Result<Self, StoreError> {
-        Ok(Self {
-            queue: within("a queue", queue, 65_536)?,
-            ..self
-        })
+    #[must_use]
+    pub fn with_queue(self, queue: usize) -> Self {
+        Self { queue, ..self }
     }
 
     /// Looks keys up on threads, one for each reader, and never on the thread that asks.
@@ -171,6 +136,16 @@ impl SqliteOptions {
             ..self
         }
     }
+
+    /// Refuses what cannot work.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        check_prefix(&self.table_prefix)?;
+        check_duration("a busy time-out", self.busy_timeout)?;
+        check_duration("a deadline", self.deadline)?;
+        check_duration("a poll interval", self.poll_interval)?;
+        check_range("readers", self.readers, 256)?;
+        check_range("waiting calls", self.queue, 65_536)
+    }
 }
 
 impl Default for SqliteOptions {
@@ -179,25 +154,39 @@ impl Default for SqliteOptions {
     }
 }
 
-fn bounded(what: &str, duration: Duration) -> Result<Duration, StoreError> {
-    let bounds = Duration::from_millis(1)..=Duration::from_secs(60 * 60);
-    if bounds.contains(&duration) {
-        Ok(duration)
-    } else {
-        Err(refused(format!(
-            "expected {what} between a millisecond and an hour, found {duration:?}"
-        )))
+fn check_prefix(prefix: &str) -> Result<(), StoreError> {
+    let fits = matches!(prefix.len(), 1..=32)
+        && prefix.starts_with(|first: char| first.is_ascii_lowercase())
+        && !prefix.starts_with("sqlite_")
+        && prefix
+            .bytes()
+            .all(|octet| matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+    if fits {
+        return Ok(());
     }
+    Err(refused(format!(
+        "expected a table prefix of 1 to 32 of a-z, 0-9 and _ that starts with a letter and not \
+         with sqlite_, found {prefix:?}"
+    )))
 }
 
-fn within(what: &str, count: usize, most: usize) -> Result<usize, StoreError> {
-    if (1..=most).contains(&count) {
-        Ok(count)
-    } else {
-        Err(refused(format!(
-            "expected {what} from 1 to {most}, found {count}"
-        )))
+fn check_duration(what: &str, found: Duration) -> Result<(), StoreError> {
+    let hour = Duration::from_secs(3_600);
+    if (Duration::from_millis(1)..=hour).contains(&found) {
+        return Ok(());
     }
+    Err(refused(format!(
+        "expected {what} from 1ms to {hour:?}, found {found:?}"
+    )))
+}
+
+fn check_range(what: &str, found: usize, most: usize) -> Result<(), StoreError> {
+    if (1..=most).contains(&found) {
+        return Ok(());
+    }
+    Err(refused(format!(
+        "expected 1 to {most} {what}, found {found}"
+    )))
 }
 
 fn refused(message: String) -> StoreError {

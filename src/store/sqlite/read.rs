@@ -44,6 +44,16 @@ pub(crate) fn get(
     one(database, sql, &sql.get, [id.as_bytes()])
 }
 
+/// The record that an earlier insert with this idempotency key has added.
+pub(crate) fn issued(
+    database: &Connection,
+    sql: &Sql,
+    idempotency_key: &[u8; 32],
+) -> Result<Option<KeyRecord>, Fault> {
+    let found = one(database, sql, &sql.issued, [idempotency_key])?;
+    Ok(found.map(|(_, record)| record))
+}
+
 /// A page of the keys of an owner.
 pub(crate) fn list(
     database: &Connection,

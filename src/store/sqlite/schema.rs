@@ -104,10 +104,14 @@ const STEPS: &[&str] = &["
         disabled INTEGER NOT NULL DEFAULT 0,
         revoked_at INTEGER,
         revoked_reason TEXT NOT NULL DEFAULT '',
-        secret_count INTEGER NOT NULL
+        changes INTEGER NOT NULL DEFAULT 0,
+        secret_count INTEGER NOT NULL,
+        -- Last, so that nothing has to be read past a long one.
+        metadata TEXT
     ) STRICT;
 
-    CREATE INDEX {prefix}keys_by_owner ON {prefix}keys (owner, id);
+    -- With the revocation, so that the keys of an owner are counted in the index alone.
+    CREATE INDEX {prefix}keys_by_owner ON {prefix}keys (owner, id, revoked_at);
 
     CREATE TABLE {prefix}secrets (
         digest BLOB NOT NULL PRIMARY KEY,
@@ -120,4 +124,45 @@ const STEPS: &[&str] = &["
     ) STRICT, WITHOUT ROWID;
 
     CREATE INDEX {prefix}secrets_by_key ON {prefix}secrets (key, number);
+
+    CREATE TABLE {prefix}idempotency (
+        idempotency_key BLOB NOT NULL PRIMARY KEY,
+        key INTEGER NOT NULL UNIQUE REFERENCES {prefix}keys (key) ON DELETE CASCADE,
+        at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE INDEX {prefix}idempotency_by_time ON {prefix}idempotency (at);
+
+    -- A number is never given again, not even when all entries are forgotten.
+    CREATE TABLE {prefix}audit (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        at INTEGER NOT NULL,
+        action TEXT NOT NULL,
+        key_id BLOB NOT NULL,
+        owner TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        detail TEXT NOT NULL
+    ) STRICT;
+
+    CREATE INDEX {prefix}audit_by_owner ON {prefix}audit (owner, number);
+
+    CREATE INDEX {prefix}audit_by_time ON {prefix}audit (at);
+
+    CREATE TABLE {prefix}usage (
+        key INTEGER NOT NULL REFERENCES {prefix}keys (key) ON DELETE CASCADE,
+        hour INTEGER NOT NULL,
+        version INTEGER NOT NULL,
+        allowed INTEGER NOT NULL,
+        refused INTEGER NOT NULL,
+        PRIMARY KEY (key, hour, version)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE INDEX {prefix}usage_by_hour ON {prefix}usage (hour);
+
+    CREATE TABLE {prefix}writers (
+        writer BLOB NOT NULL PRIMARY KEY,
+        sequence INTEGER NOT NULL,
+        last_used_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
 "];

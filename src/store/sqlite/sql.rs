@@ -6,6 +6,9 @@ pub(crate) struct Sql {
     pub(crate) meta: String,
     pub(crate) keys: String,
     pub(crate) secrets: String,
+    pub(crate) audit: String,
+    pub(crate) usage: String,
+
     pub(crate) find: String,
     pub(crate) whole: String,
     pub(crate) get: String,
@@ -16,7 +19,23 @@ pub(crate) struct Sql {
     pub(crate) retire_secret: String,
     pub(crate) delete_secret: String,
     pub(crate) delete_key: String,
+
+    pub(crate) count_of_owner: String,
+    pub(crate) issued: String,
+    pub(crate) remember_issued: String,
+    pub(crate) forget_issued: String,
+
+    pub(crate) write_entry: String,
+    pub(crate) entries: String,
+    pub(crate) forget_entries: String,
+
+    pub(crate) accept_batch: String,
+    pub(crate) used_secret: String,
     pub(crate) note_use: String,
+    pub(crate) count_use: String,
+    pub(crate) buckets: String,
+    pub(crate) forget_buckets: String,
+    pub(crate) forget_writers: String,
 }
 
 impl Sql {
@@ -25,6 +44,10 @@ impl Sql {
         let meta = format!("{prefix}meta");
         let keys = format!("{prefix}keys");
         let secrets = format!("{prefix}secrets");
+        let idempotency = format!("{prefix}idempotency");
+        let audit = format!("{prefix}audit");
+        let usage = format!("{prefix}usage");
+        let writers = format!("{prefix}writers");
         Self {
             // An outer join, so that a secret without its key is seen as an error.
             find: format!(
@@ -46,8 +69,8 @@ impl Sql {
             ),
             insert_key: format!(
                 "INSERT INTO {keys} (id, owner, name, scopes, created_at, expires_at, disabled, \
-                 revoked_at, revoked_reason, secret_count) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
+                 revoked_at, revoked_reason, secret_count, changes, metadata) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
                  ON CONFLICT DO NOTHING"
             ),
             insert_secret: format!(
@@ -56,25 +79,90 @@ impl Sql {
             ),
             update_key: format!(
                 "UPDATE {keys} SET name = ?2, scopes = ?3, expires_at = ?4, disabled = ?5, \
-                 revoked_at = ?6, revoked_reason = ?7, secret_count = ?8 WHERE key = ?1"
+                 revoked_at = ?6, revoked_reason = ?7, secret_count = ?8, changes = ?9, \
+                 metadata = ?10 WHERE key = ?1"
             ),
             retire_secret: format!("UPDATE {secrets} SET retires_at = ?2 WHERE digest = ?1"),
             delete_secret: format!("DELETE FROM {secrets} WHERE digest = ?1"),
-            // Its secrets go with it, by the foreign key.
+            // All that is about it goes with it, by the foreign keys; the audit trail has none.
             delete_key: format!("DELETE FROM {keys} WHERE key = ?1"),
-            note_use: format!(
-                "UPDATE {secrets} SET last_used_at = ?3 \
-                 WHERE key = (SELECT key FROM {keys} WHERE id = ?1) AND number = ?2 \
-                 AND (last_used_at IS NULL OR last_used_at < ?3)"
+
+            count_of_owner: format!(
+                "SELECT count(*) FROM (SELECT 1 FROM {keys} \
+                 WHERE owner = ?1 AND revoked_at IS NULL LIMIT ?2)"
             ),
+            issued: format!(
+                "SELECT {COLUMNS} FROM {idempotency} AS i JOIN {keys} AS k ON k.key = i.key \
+                 LEFT JOIN {secrets} AS s ON s.key = k.key WHERE i.idempotency_key = ?1"
+            ),
+            remember_issued: format!(
+                "INSERT OR REPLACE INTO {idempotency} (idempotency_key, key, at) \
+                 VALUES (?1, ?2, ?3)"
+            ),
+            forget_issued: format!(
+                "DELETE FROM {idempotency} WHERE idempotency_key IN \
+                 (SELECT idempotency_key FROM {idempotency} WHERE at < ?1 LIMIT ?2)"
+            ),
+
+            write_entry: format!(
+                "INSERT INTO {audit} (at, action, key_id, owner, actor, reason, detail) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+            ),
+            entries: format!(
+                "SELECT number, at, action, key_id, owner, actor, reason, detail FROM {audit} \
+                 WHERE owner = ?1 AND number < ?2 ORDER BY number DESC LIMIT ?3"
+            ),
+            forget_entries: format!(
+                "DELETE FROM {audit} WHERE number IN \
+                 (SELECT number FROM {audit} WHERE at < ?1 LIMIT ?2)"
+            ),
+
+            accept_batch: format!(
+                "INSERT INTO {writers} (writer, sequence, last_used_at) VALUES (?1, ?2, ?3) \
+                 ON CONFLICT DO UPDATE SET sequence = excluded.sequence, \
+                 last_used_at = max(last_used_at, excluded.last_used_at) \
+                 WHERE excluded.sequence > sequence"
+            ),
+            used_secret: format!(
+                "SELECT k.key, s.digest, s.last_used_at IS NULL OR s.last_used_at < ?3 \
+                 FROM {keys} AS k JOIN {secrets} AS s ON s.key = k.key \
+                 WHERE k.id = ?1 AND s.number = ?2"
+            ),
+            note_use: format!("UPDATE {secrets} SET last_used_at = ?2 WHERE digest = ?1"),
+            // A sum stays at the highest number, rather than become one with a fraction.
+            count_use: format!(
+                "INSERT INTO {usage} (key, hour, version, allowed, refused) \
+                 VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET \
+                 allowed = min(allowed, {MAX} - excluded.allowed) + excluded.allowed, \
+                 refused = min(refused, {MAX} - excluded.refused) + excluded.refused"
+            ),
+            buckets: format!(
+                "SELECT u.hour, u.version, u.allowed, u.refused \
+                 FROM {keys} AS k JOIN {usage} AS u ON u.key = k.key \
+                 WHERE k.id = ?1 AND u.hour >= ?2 AND u.hour < ?3 ORDER BY u.hour, u.version"
+            ),
+            forget_buckets: format!(
+                "DELETE FROM {usage} WHERE (key, hour, version) IN \
+                 (SELECT key, hour, version FROM {usage} WHERE hour < ?1 LIMIT ?2)"
+            ),
+            forget_writers: format!(
+                "DELETE FROM {writers} WHERE writer IN \
+                 (SELECT writer FROM {writers} WHERE last_used_at < ?1 LIMIT ?2)"
+            ),
+
             meta,
             keys,
             secrets,
+            audit,
+            usage,
         }
     }
 }
 
+const MAX: i64 = i64::MAX;
+
 /// What [`row`](super::row) reads, in this order: the key, then one of its secret versions.
 const COLUMNS: &str = "k.key, k.id, k.owner, k.name, k.scopes, k.created_at, k.expires_at, \
                        k.disabled, k.revoked_at, k.revoked_reason, s.number, s.digest, s.prefix, \
-                       s.created_at, s.retires_at, s.last_used_at, k.secret_count";
+                       s.created_at, s.retires_at, s.last_used_at, k.secret_count, k.changes, \
+                       k.metadata";

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rusqlite::OpenFlags;
+use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 
 use super::failure::Fault;
@@ -18,17 +18,11 @@ use super::options::SqliteOptions;
 use super::read;
 use super::sql::Sql;
 use super::worker::Worker;
-use super::write;
 use crate::key::digest::KeyDigest;
-use crate::record::change::KeyChange;
-use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
 use crate::store::error::{StoreError, StoreErrorKind};
 use crate::store::feed::{ChangeFeed, FeedEvent, FeedListener, Listeners};
 use crate::store::key_store::KeyStore;
-use crate::store::page::{KeyPage, PageRequest};
-use crate::store::registry::KeyRegistry;
-use crate::store::usage::KeyUse;
 
 /// Keeps keys in an SQLite file, for the servers of one machine.
 ///
@@ -46,6 +40,10 @@ use crate::store::usage::KeyUse;
 /// - The file is kept with a write-ahead log, so there are two more beside it, `-wal` and `-shm`.
 ///   To copy the keys of a running server, use SQLite's backup or `VACUUM INTO`, not `cp`.
 /// - Times are kept to the microsecond.
+/// - The audit trail and the counts of uses stay until they are forgotten, with
+///   [`forget_audit_before`](crate::store::KeyRegistry::forget_audit_before) and
+///   [`forget_usage_before`](crate::store::KeyRegistry::forget_usage_before). These take thousands
+///   of rows at a time, so that other changes get their turn in between.
 /// - A page that is not in memory holds the thread that looks a key up until the disk has answered:
 ///   see [`with_lookups_on_a_thread`](SqliteOptions::with_lookups_on_a_thread).
 ///
@@ -93,6 +91,7 @@ impl SqliteStore {
     /// [`StoreError`], which names the file, when
     /// - the URL has another scheme or a parameter that is not known, or names no file, such as
     ///   `sqlite::memory:` ([`Misconfigured`](StoreErrorKind::Misconfigured));
+    /// - an option cannot work (likewise);
     /// - the file or its directory does not exist, cannot be written, or is no SQLite database
     ///   (likewise);
     /// - another process holds the file for longer than the busy time-out
@@ -125,6 +124,7 @@ impl SqliteStore {
         flags: OpenFlags,
         options: SqliteOptions,
     ) -> Result<Self, StoreError> {
+        options.check()?;
         check_flags(flags)?;
         let sql = Sql::new(&options.table_prefix);
         let place = Arc::new(Place {
@@ -176,31 +176,37 @@ impl SqliteStore {
         self.0.writer.change(Link::migrate).await
     }
 
-    /// Makes a change in a transaction, and tells the listeners what `event` makes of its outcome.
-    async fn change<T: Send + 'static>(
+    /// Makes a change in a transaction, and tells the listeners the event of it.
+    pub(super) async fn change<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&rusqlite::Connection, &Sql) -> Result<T, Fault> + Send + 'static,
-        event: Option<FeedEvent>,
+        work: impl FnOnce(&Connection, &Sql) -> Result<(T, Option<FeedEvent>), Fault> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let changed = |database: &mut Connection, sql: &Sql| {
+            let transaction = database.transaction_with_behavior(IMMEDIATE)?;
+            let (done, event) = work(&transaction, sql)?;
+            transaction.commit()?;
+            Ok((done, event.into_iter().collect()))
+        };
+        self.change_and_tell(changed).await
+    }
+
+    /// Makes changes that see to their own transaction, and tells the listeners the events of them.
+    pub(super) async fn change_and_tell<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection, &Sql) -> Result<(T, Vec<FeedEvent>), Fault> + Send + 'static,
     ) -> Result<T, StoreError> {
         let listeners = self.0.listeners.clone();
         let changed = move |link: &mut Link| {
-            let done = link.write(|database, sql| {
-                let transaction = database.transaction_with_behavior(IMMEDIATE)?;
-                let done = work(&transaction, sql)?;
-                transaction.commit()?;
-                Ok(done)
-            })?;
-            if let Some(event) = event {
-                listeners.tell(event);
-            }
+            let (done, events) = link.write(work)?;
+            events.into_iter().for_each(|event| listeners.tell(event));
             Ok(done)
         };
         self.0.writer.change(changed).await
     }
 
-    async fn read<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&rusqlite::Connection, &Sql) -> Result<T, Fault> + Send + 'static,
+        work: impl FnOnce(&Connection, &Sql) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, StoreError> {
         let reading = move |link: &mut Link| link.read_or_tell(work);
         self.0.readers.ask(reading).await
@@ -231,65 +237,6 @@ impl KeyStore for SqliteStore {
     }
 }
 
-#[async_trait]
-impl KeyRegistry for SqliteStore {
-    async fn insert(&self, record: KeyRecord) -> Result<Arc<KeyRecord>, StoreError> {
-        let record = Arc::new(record);
-        let added = record.clone();
-        let work = move |database: &_, sql: &_| write::insert(database, sql, &added);
-        let event = FeedEvent::Added(record.id());
-        self.change(work, Some(event)).await?;
-        Ok(record)
-    }
-
-    /// Adds them by the thousand, each thousand in one transaction with a deadline of its own.
-    async fn insert_many(
-        &self,
-        records: Vec<KeyRecord>,
-    ) -> Vec<Result<Arc<KeyRecord>, StoreError>> {
-        let mut answers = Vec::with_capacity(records.len());
-        let mut records = records.into_iter();
-        loop {
-            let part: Vec<_> = records.by_ref().take(PART).collect();
-            if part.is_empty() {
-                return answers;
-            }
-            answers.append(&mut self.insert_part(part).await);
-        }
-    }
-
-    async fn get(&self, id: &KeyId) -> Result<Option<Arc<KeyRecord>>, StoreError> {
-        let id = *id;
-        self.read(move |database, sql| {
-            let found = read::get(database, sql, &id)?;
-            Ok(found.map(|(_, record)| Arc::new(record)))
-        })
-        .await
-    }
-
-    async fn list(&self, owner: &str, page: &PageRequest) -> Result<KeyPage, StoreError> {
-        let (owner, page) = (owner.to_owned(), *page);
-        self.read(move |database, sql| read::list(database, sql, &owner, &page))
-            .await
-    }
-
-    async fn apply(&self, id: &KeyId, change: &KeyChange) -> Result<Arc<KeyRecord>, StoreError> {
-        let event = FeedEvent::of(*id, change);
-        let (id, change) = (*id, change.clone());
-        let work = move |database: &_, sql: &_| write::apply(database, sql, &id, &change);
-        self.change(work, Some(event)).await
-    }
-
-    async fn record_usage(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
-        if uses.is_empty() {
-            return Ok(());
-        }
-        let uses = uses.to_vec();
-        let work = move |database: &_, sql: &_| write::note_uses(database, sql, &uses);
-        self.change(work, None).await
-    }
-}
-
 impl ChangeFeed for SqliteStore {
     /// A change by this store is told before its call returns. One by another process is told
     /// within the [poll interval](SqliteOptions::with_poll_interval), as a
@@ -297,28 +244,6 @@ impl ChangeFeed for SqliteStore {
     /// not what. So is a change of other tables in the file.
     fn watch(&self, listener: Weak<dyn FeedListener>) {
         self.0.listeners.add(listener);
-    }
-}
-
-impl SqliteStore {
-    async fn insert_part(&self, part: Vec<KeyRecord>) -> Vec<Result<Arc<KeyRecord>, StoreError>> {
-        let count = part.len();
-        let listeners = self.0.listeners.clone();
-        let added = self.0.writer.change(move |link| {
-            let added = link.write(|database, sql| write::insert_many(database, sql, part))?;
-            for record in added.iter().flatten() {
-                listeners.tell(FeedEvent::Added(record.id()));
-            }
-            Ok(added)
-        });
-        match added.await {
-            Ok(answers) => answers,
-            // None of them was added, or none is known to be.
-            Err(error) => {
-                let again = || StoreError::new(error.kind(), error.to_string());
-                (0..count).map(|_| Err(again())).collect()
-            }
-        }
     }
 }
 
@@ -330,9 +255,6 @@ impl fmt::Debug for SqliteStore {
             .finish_non_exhaustive()
     }
 }
-
-/// How many records are added in one transaction; others' changes get their turn in between.
-const PART: usize = 1_000;
 
 /// The connection for changes, those that answer inline, and those on threads.
 type Links = (Link, Vec<Link>, Vec<Link>);

@@ -1,0 +1,93 @@
+//! Uses of keys, noted and counted.
+
+use std::ops::Range;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::cells::{Cells, stored};
+use super::failure::Fault;
+use super::sql::Sql;
+use crate::record::id::KeyId;
+use crate::store::usage::{KeyUse, UsageBatch, UsageBucket};
+
+/// Counts a batch, unless the writer's number says that it was counted; in the transaction of the
+/// caller.
+pub(crate) fn count(database: &Connection, sql: &Sql, batch: &UsageBatch) -> Result<(), Fault> {
+    let Some(last_used_at) = batch.last_used_at() else {
+        return Ok(());
+    };
+    let mut accept = database.prepare_cached(&sql.accept_batch)?;
+    let sequence = integer(batch.sequence());
+    if accept.execute(params![batch.writer(), sequence, stored(last_used_at)])? == 0 {
+        return Ok(());
+    }
+    batch
+        .uses()
+        .iter()
+        .try_for_each(|one| count_one(database, sql, one))
+}
+
+fn count_one(database: &Connection, sql: &Sql, one: &KeyUse) -> Result<(), Fault> {
+    let version = one.secret_version();
+    let used_at = stored(one.last_used_at());
+    let mut used = database.prepare_cached(&sql.used_secret)?;
+    let used = used.query_row(params![one.key().as_bytes(), version, used_at], |row| {
+        Ok((
+            row.get::<_, i64>(0)?,
+            row.get::<_, [u8; 32]>(1)?,
+            row.get(2)?,
+        ))
+    });
+    let Some((key, digest, is_later)) = used.optional()? else {
+        return Ok(());
+    };
+    if is_later {
+        let mut note = database.prepare_cached(&sql.note_use)?;
+        note.execute(params![digest, used_at])?;
+    }
+    if one.allowed() > 0 || one.refused() > 0 {
+        database.prepare_cached(&sql.count_use)?.execute(params![
+            key,
+            stored(one.hour()),
+            version,
+            integer(one.allowed()),
+            integer(one.refused()),
+        ])?;
+    }
+    Ok(())
+}
+
+/// The sums of a key in the hours that start within a range.
+pub(crate) fn buckets(
+    database: &Connection,
+    sql: &Sql,
+    id: &KeyId,
+    hours: &Range<Timestamp>,
+) -> Result<Vec<UsageBucket>, Fault> {
+    let mut buckets = Vec::new();
+    let mut statement = database.prepare_cached(&sql.buckets)?;
+    let hours = (stored(hours.start), stored(hours.end));
+    let mut rows = statement.query((id.as_bytes(), hours.0, hours.1))?;
+    while let Some(row) = rows.next()? {
+        let cells = Cells::new(row, &sql.usage).of(*id);
+        buckets.push(UsageBucket::new(
+            cells.time(HOUR)?,
+            cells.number(VERSION)?,
+            cells.count(ALLOWED)?,
+            cells.count(REFUSED)?,
+        ));
+    }
+    Ok(buckets)
+}
+
+/// The largest stands for what is larger.
+fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+// The columns, in the order of the statement.
+const HOUR: usize = 0;
+const VERSION: usize = 1;
+const ALLOWED: usize = 2;
+const REFUSED: usize = 3;
