@@ -3,8 +3,12 @@
 #![cfg(all(feature = "sqlite", unix))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "sqlite/audit.rs"]
+mod audit;
 #[path = "sqlite/bounds.rs"]
 mod bounds;
+#[path = "sqlite/conditions.rs"]
+mod conditions;
 #[path = "sqlite/errors.rs"]
 mod errors;
 #[path = "sqlite/feed.rs"]
@@ -21,3 +25,5 @@ mod processes;
 mod races;
 #[path = "sqlite/rows.rs"]
 mod rows;
+#[path = "sqlite/usage.rs"]
+mod usage;

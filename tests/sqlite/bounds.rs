@@ -9,7 +9,9 @@ use tower_api_key::record::{KeyChange, Revocation};
 use tower_api_key::store::{SqliteOptions, SqliteStore, StoreErrorKind};
 use tower_api_key::{KeyRegistry, KeyStore};
 
-use super::kit::{Directory, PATIENCE, assert_fails, at, digest, eventually, find, id, record};
+use super::kit::{
+    Directory, PATIENCE, apply, assert_fails, at, context, digest, eventually, find, id, record,
+};
 
 /// Takes the write lock of the file until it is dropped.
 fn lock(directory: &Directory) -> Connection {
@@ -19,20 +21,20 @@ fn lock(directory: &Directory) -> Connection {
 }
 
 fn patient() -> SqliteOptions {
-    SqliteOptions::new().with_busy_timeout(PATIENCE).unwrap()
+    SqliteOptions::new().with_busy_timeout(PATIENCE)
 }
 
 #[tokio::test]
 async fn a_full_queue_refuses_at_once_and_what_was_queued_is_done() {
     let directory = Directory::new();
-    let options = patient().with_queue(2).unwrap();
+    let options = patient().with_queue(2);
     let store = directory.store_with(options).await;
     let locked = lock(&directory);
     // One is under way at most, and two wait.
     let mut waiting = Vec::new();
     let refused = loop {
         let number = u32::try_from(waiting.len()).unwrap();
-        let mut insert = store.insert(record(number));
+        let mut insert = store.insert(record(number), context());
         match poll!(&mut insert) {
             std::task::Poll::Pending => waiting.push(insert),
             std::task::Poll::Ready(answer) => break answer,
@@ -44,7 +46,7 @@ async fn a_full_queue_refuses_at_once_and_what_was_queued_is_done() {
     );
     assert_fails(refused, StoreErrorKind::Overloaded, &message);
     assert!((2..=3).contains(&waiting.len()));
-    let many = store.insert_many(vec![record(9)]).await;
+    let many = store.insert_many(vec![record(9)], context()).await;
     assert_eq!(
         many[0].as_ref().unwrap_err().kind(),
         StoreErrorKind::Overloaded
@@ -62,7 +64,7 @@ async fn a_full_queue_refuses_at_once_and_what_was_queued_is_done() {
 #[tokio::test]
 async fn a_call_ends_at_its_deadline_and_the_change_goes_on() {
     let directory = Directory::new();
-    let options = patient().with_deadline(Duration::from_millis(50)).unwrap();
+    let options = patient().with_deadline(Duration::from_millis(50));
     directory.store().await;
     let url = directory.url();
     let store = SqliteStore::connect_with(&url, options).await.unwrap();
@@ -73,7 +75,7 @@ async fn a_call_ends_at_its_deadline_and_the_change_goes_on() {
     );
     let began = Instant::now();
     assert_fails(
-        store.insert(record(1)).await,
+        store.insert(record(1), context()).await,
         StoreErrorKind::TimedOut,
         &message,
     );
@@ -87,41 +89,39 @@ async fn a_call_ends_at_its_deadline_and_the_change_goes_on() {
 #[tokio::test]
 async fn a_lock_that_is_not_given_up_fails_the_change_and_nothing_else() {
     let directory = Directory::new();
-    let options = SqliteOptions::new()
-        .with_busy_timeout(Duration::from_millis(30))
-        .unwrap();
+    let options = SqliteOptions::new().with_busy_timeout(Duration::from_millis(30));
     let store = directory.store_with(options).await;
-    store.insert(record(1)).await.unwrap();
+    store.insert(record(1), context()).await.unwrap();
     let locked = lock(&directory);
     let message = format!(
         "expected the lock of the database {}, found it held by another",
         directory.name()
     );
-    let changed = store.apply(&id(1), &KeyChange::Disable).await;
+    let changed = store.apply(&id(1), &KeyChange::Disable, context()).await;
     assert_fails(changed, StoreErrorKind::TimedOut, &message);
     assert_eq!(*find(&store, 1).await.unwrap(), record(1));
     drop(locked);
-    store.apply(&id(1), &KeyChange::Disable).await.unwrap();
+    apply(&store, 1, &KeyChange::Disable).await;
 }
 
 #[tokio::test]
 async fn a_change_is_made_whole_even_if_nobody_waits_for_it() {
     let directory = Directory::new();
     let store = directory.store_with(patient()).await;
-    store.insert(record(1)).await.unwrap();
+    store.insert(record(1), context()).await.unwrap();
     let locked = lock(&directory);
     {
         let revoke = KeyChange::Revoke(Revocation::new(at(1), "lost"));
         let id = id(1);
-        let mut dropped = pin!(store.apply(&id, &revoke));
+        let mut dropped = pin!(store.apply(&id, &revoke, context()));
         assert!(poll!(&mut dropped).is_pending());
-        let mut dropped = pin!(store.insert(record(2)));
+        let mut dropped = pin!(store.insert(record(2), context()));
         assert!(poll!(&mut dropped).is_pending());
     }
     // A call that was never polled changes nothing.
-    drop(store.insert(record(3)));
+    drop(store.insert(record(3), context()));
     drop(locked);
-    store.insert(record(4)).await.unwrap();
+    store.insert(record(4), context()).await.unwrap();
     assert!(find(&store, 1).await.unwrap().revocation().is_some());
     assert_eq!(*find(&store, 2).await.unwrap(), record(2));
     assert_eq!(find(&store, 3).await, None);
@@ -134,7 +134,7 @@ async fn the_last_clone_finishes_what_was_called_for_and_closes_the_file() {
     let clone = store.clone();
     let locked = lock(&directory);
     {
-        let mut dropped = pin!(clone.insert(record(1)));
+        let mut dropped = pin!(clone.insert(record(1), context()));
         assert!(poll!(&mut dropped).is_pending());
     }
     drop(store);
@@ -145,8 +145,14 @@ async fn the_last_clone_finishes_what_was_called_for_and_closes_the_file() {
     assert_eq!(*find(&directory.store().await, 1).await.unwrap(), record(1));
 }
 
-#[test]
-fn nonsense_is_refused_when_it_is_said() {
+#[tokio::test]
+async fn nonsense_is_refused_when_the_store_is_opened() {
+    let directory = Directory::new();
+    let refused = async |options: SqliteOptions, message: &str| {
+        let opened = SqliteStore::connect_with(&directory.url(), options).await;
+        assert_fails(opened, StoreErrorKind::Misconfigured, message);
+        assert!(!directory.file().exists());
+    };
     let options = SqliteOptions::new;
     for prefix in [
         "",
@@ -160,37 +166,35 @@ fn nonsense_is_refused_when_it_is_said() {
         &"a".repeat(33),
     ] {
         let message = format!(
-            "expected a table prefix of 1 to 32 lower-case letters, digits and underscores, the \
-             first a letter and not sqlite_, found {prefix:?}"
+            "expected a table prefix of 1 to 32 of a-z, 0-9 and _ that starts with a letter and \
+             not with sqlite_, found {prefix:?}"
         );
-        let refused = options().with_table_prefix(prefix);
-        assert_fails(refused, StoreErrorKind::Misconfigured, &message);
+        refused(options().with_table_prefix(prefix), &message).await;
     }
-    options().with_table_prefix(&"a".repeat(32)).unwrap();
-    let (none, hour) = (Duration::ZERO, Duration::from_secs(3_601));
-    for (refused, what) in [
+    let (none, long) = (Duration::ZERO, Duration::from_secs(3_601));
+    for (options, what) in [
         (
             options().with_deadline(none),
-            "a deadline between a millisecond and an hour, found 0ns",
+            "a deadline from 1ms to 3600s, found 0ns",
         ),
         (
-            options().with_busy_timeout(hour),
-            "a busy time-out between a millisecond and an hour, found 3601s",
+            options().with_busy_timeout(long),
+            "a busy time-out from 1ms to 3600s, found 3601s",
         ),
         (
             options().with_poll_interval(none),
-            "a poll interval between a millisecond and an hour, found 0ns",
+            "a poll interval from 1ms to 3600s, found 0ns",
         ),
-        (
-            options().with_readers(0),
-            "a number of readers from 1 to 256, found 0",
-        ),
+        (options().with_readers(0), "1 to 256 readers, found 0"),
+        (options().with_readers(257), "1 to 256 readers, found 257"),
         (
             options().with_queue(100_000),
-            "a queue from 1 to 65536, found 100000",
+            "1 to 65536 waiting calls, found 100000",
         ),
     ] {
-        let message = format!("expected {what}");
-        assert_fails(refused, StoreErrorKind::Misconfigured, &message);
+        refused(options, &format!("expected {what}")).await;
     }
+    directory
+        .store_with(options().with_table_prefix("a".repeat(32)))
+        .await;
 }

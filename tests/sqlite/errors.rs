@@ -9,12 +9,13 @@ use std::path::Path;
 use rusqlite::OpenFlags;
 use tower_api_key::record::KeyChange;
 use tower_api_key::store::{
-    KeyUse, PageRequest, SqliteOptions, SqliteStore, StoreError, StoreErrorKind,
+    AuditPageRequest, KeyUse, PageRequest, SqliteOptions, SqliteStore, StoreError, StoreErrorKind,
+    UsageBatch,
 };
 use tower_api_key::{KeyRegistry, KeyStore};
 
 use super::kit::{
-    Directory, Guard, assert_fails, at, child, database_of_child, digest, id, record,
+    Directory, Guard, assert_fails, at, child, context, database_of_child, digest, id, record,
 };
 
 async fn connect(path: &Path) -> Result<SqliteStore, StoreError> {
@@ -84,7 +85,7 @@ async fn flags_that_cannot_work_are_refused() {
 
 /// Every call on a store, and its kind of failure.
 async fn failures(store: &SqliteStore) -> Vec<(StoreErrorKind, String)> {
-    let used = KeyUse::new(id(1), 1, at(0));
+    let batch = UsageBatch::new([1; 16], 1, [KeyUse::new(id(1), 1, at(0))]);
     let errors = [
         store.find(&digest(1)).await.unwrap_err(),
         store.find_now(&digest(1)).unwrap().unwrap_err(),
@@ -93,15 +94,25 @@ async fn failures(store: &SqliteStore) -> Vec<(StoreErrorKind, String)> {
             .list("acct_42", &PageRequest::default())
             .await
             .unwrap_err(),
-        store.insert(record(1)).await.unwrap_err(),
+        store.insert(record(1), context()).await.unwrap_err(),
         store
-            .insert_many(vec![record(1)])
+            .insert_many(vec![record(1)], context())
             .await
             .pop()
             .unwrap()
             .unwrap_err(),
-        store.apply(&id(1), &KeyChange::Disable).await.unwrap_err(),
-        store.record_usage(&[used]).await.unwrap_err(),
+        store
+            .apply(&id(1), &KeyChange::Disable, context())
+            .await
+            .unwrap_err(),
+        store.record_usage(&batch).await.unwrap_err(),
+        store.usage(&id(1), at(0)..at(1)).await.unwrap_err(),
+        store.forget_usage_before(at(0)).await.unwrap_err(),
+        store
+            .audit("acct_42", &AuditPageRequest::default())
+            .await
+            .unwrap_err(),
+        store.forget_audit_before(at(0)).await.unwrap_err(),
     ];
     let errors = errors.iter();
     errors
@@ -123,14 +134,19 @@ async fn calls_before_the_tables_are_there_say_so() {
     }
     store.migrate().await.unwrap();
     store.migrate().await.unwrap();
-    store.insert(record(1)).await.unwrap();
+    store.insert(record(1), context()).await.unwrap();
     assert!(store.find(&digest(1)).await.unwrap().is_some());
 }
 
 #[tokio::test]
 async fn tables_from_the_future_are_left_alone() {
     let directory = Directory::new();
-    directory.store().await.insert(record(1)).await.unwrap();
+    directory
+        .store()
+        .await
+        .insert(record(1), context())
+        .await
+        .unwrap();
     directory
         .other()
         .execute_batch("UPDATE tower_api_key_meta SET value = 2 WHERE name = 'schema_version'")
@@ -180,7 +196,12 @@ async fn a_table_of_somebody_else_is_left_alone() {
 #[tokio::test]
 async fn a_file_or_directory_that_cannot_be_written_is_named() {
     let directory = Directory::new();
-    directory.store().await.insert(record(1)).await.unwrap();
+    directory
+        .store()
+        .await
+        .insert(record(1), context())
+        .await
+        .unwrap();
     fs::set_permissions(directory.file(), fs::Permissions::from_mode(0o444)).unwrap();
     let new = directory.path().join("new.db");
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o555)).unwrap();

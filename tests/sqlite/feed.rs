@@ -5,10 +5,10 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use tower_api_key::KeyRegistry;
-use tower_api_key::record::KeyChange;
-use tower_api_key::store::{FeedEvent, KeyUse, SqliteOptions};
+use tower_api_key::record::{ChangeContext, KeyChange};
+use tower_api_key::store::{FeedEvent, KeyUse, SqliteOptions, UsageBatch};
 
-use super::kit::{Directory, Ear, at, eventually, id, record, rotation};
+use super::kit::{Directory, Ear, apply, at, context, eventually, id, record, rotation};
 
 #[tokio::test]
 async fn a_change_is_told_before_its_call_returns() {
@@ -16,30 +16,39 @@ async fn a_change_is_told_before_its_call_returns() {
     let store = directory.store().await;
     let ear = Ear::on(&store);
     assert_eq!(ear.take(), []);
-    store.insert(record(1)).await.unwrap();
+    store.insert(record(1), context()).await.unwrap();
     assert_eq!(ear.take(), [FeedEvent::Added(id(1))]);
-    store.apply(&id(1), &rotation(2)).await.unwrap();
+    apply(&store, 1, &rotation(2)).await;
     assert_eq!(ear.take(), [FeedEvent::Added(id(1))]);
-    store.apply(&id(1), &KeyChange::Disable).await.unwrap();
+    apply(&store, 1, &KeyChange::Disable).await;
     assert_eq!(ear.take(), [FeedEvent::Changed(id(1))]);
 
     store
-        .insert_many(vec![record(3), record(1), record(4)])
+        .insert_many(vec![record(3), record(1), record(4)], context())
         .await;
     assert_eq!(
         ear.take(),
         [3, 4].map(|number| FeedEvent::Added(id(number)))
     );
-    // Neither what was refused nor a use is a change.
-    store.insert(record(1)).await.unwrap_err();
-    store.apply(&id(1), &rotation(3)).await.unwrap_err();
+    // What was refused is no change, nor is what changes nothing, nor a use.
+    let used = KeyUse::new(id(1), 1, at(5));
+    apply(&store, 1, &KeyChange::Disable).await;
+    let again = ChangeContext::new(at(0)).with_idempotency_key([1; 32]);
+    store.insert(record(5), &again).await.unwrap();
+    assert_eq!(ear.take(), [FeedEvent::Added(id(5))]);
+    store.insert(record(6), &again).await.unwrap();
+    store.insert(record(1), context()).await.unwrap_err();
     store
-        .record_usage(&[KeyUse::new(id(1), 1, at(5))])
+        .apply(&id(1), &rotation(3), context())
+        .await
+        .unwrap_err();
+    store
+        .record_usage(&UsageBatch::new([1; 16], 1, [used]))
         .await
         .unwrap();
     store.migrate().await.unwrap();
     assert_eq!(ear.take(), []);
-    store.apply(&id(1), &KeyChange::Delete).await.unwrap();
+    apply(&store, 1, &KeyChange::Delete).await;
     assert_eq!(ear.take(), [FeedEvent::Changed(id(1))]);
     // The store's own changes are no reason to forget everything.
     ear.wait_for_proof();
@@ -50,21 +59,21 @@ async fn a_change_is_told_before_its_call_returns() {
 async fn a_change_by_another_is_told_within_the_poll_interval() {
     let directory = Directory::new();
     let interval = Duration::from_millis(10);
-    let options = SqliteOptions::new().with_poll_interval(interval).unwrap();
+    let options = SqliteOptions::new().with_poll_interval(interval);
     let store = directory.store_with(options).await;
     let other = directory.store().await;
     let ear = Ear::on(&store);
     ear.wait_for_proof();
     ear.take();
     for number in 1..10 {
-        other.insert(record(number)).await.unwrap();
+        other.insert(record(number), context()).await.unwrap();
         // A proof that was asked for after a change has told it before.
         ear.wait_for_proof();
         assert_eq!(ear.take(), [FeedEvent::Reset]);
         // One that comes together with changes of the store's own.
-        store.apply(&id(number), &KeyChange::Disable).await.unwrap();
-        other.apply(&id(number), &KeyChange::Enable).await.unwrap();
-        store.apply(&id(number), &KeyChange::Disable).await.unwrap();
+        apply(&store, number, &KeyChange::Disable).await;
+        apply(&other, number, &KeyChange::Enable).await;
+        apply(&store, number, &KeyChange::Disable).await;
         ear.wait_for_proof();
         let told = ear.take();
         let own = FeedEvent::Changed(id(number));
@@ -78,10 +87,15 @@ async fn a_change_by_another_is_told_within_the_poll_interval() {
 async fn a_busy_writer_looks_at_the_others_too() {
     let directory = Directory::new();
     let interval = Duration::from_millis(1);
-    let options = SqliteOptions::new().with_poll_interval(interval).unwrap();
+    let options = SqliteOptions::new().with_poll_interval(interval);
     let store = directory.store_with(options).await;
     let ear = Ear::on(&store);
-    directory.store().await.insert(record(9_999)).await.unwrap();
+    directory
+        .store()
+        .await
+        .insert(record(9_999), context())
+        .await
+        .unwrap();
     let began = Instant::now();
     for number in 0.. {
         if ear.has(FeedEvent::Reset) {
@@ -89,7 +103,7 @@ async fn a_busy_writer_looks_at_the_others_too() {
         }
         assert!(began.elapsed() < super::kit::PATIENCE);
         store
-            .insert_many(vec![record(number)])
+            .insert_many(vec![record(number)], context())
             .await
             .pop()
             .unwrap()
@@ -101,7 +115,7 @@ async fn a_busy_writer_looks_at_the_others_too() {
 async fn a_file_that_cannot_be_read_is_told_as_lost() {
     let directory = Directory::new();
     let interval = Duration::from_secs(1);
-    let options = SqliteOptions::new().with_poll_interval(interval).unwrap();
+    let options = SqliteOptions::new().with_poll_interval(interval);
     let store = directory.store_with(options).await;
     let ear = Ear::on(&store);
     ear.wait_for_proof();

@@ -7,7 +7,7 @@ use tower_api_key::record::KeyRecord;
 use tower_api_key::store::{SqliteStore, StoreErrorKind};
 use tower_api_key::{KeyRegistry, KeyStore};
 
-use super::kit::{Directory, Guard, child, database_of_child, digest, record};
+use super::kit::{Directory, Guard, child, context, database_of_child, digest, record};
 
 /// A limit on the size of files stands for a small disk: it needs no privilege.
 #[test]
@@ -72,7 +72,7 @@ async fn child_fills_the_disk() {
     store.migrate().await.unwrap();
     let mut added = 0;
     let error = loop {
-        match store.insert(large(added)).await {
+        match store.insert(large(added), context()).await {
             Ok(_) => added += 1,
             Err(error) => break error,
         }
@@ -87,7 +87,9 @@ async fn child_fills_the_disk() {
         "{message}"
     );
     // Many at once are refused one and all, not in part.
-    let many = store.insert_many((1_000..1_100).map(large).collect()).await;
+    let many = store
+        .insert_many((1_000..1_100).map(large).collect(), context())
+        .await;
     for answer in &many {
         assert_eq!(
             answer.as_ref().unwrap_err().kind(),

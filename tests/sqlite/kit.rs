@@ -3,17 +3,19 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, LazyLock, Mutex, Weak};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use jiff::Timestamp;
 use tower_api_key::key::KeyDigest;
-use tower_api_key::record::{KeyChange, KeyId, KeyRecord, SecretVersion};
+use tower_api_key::record::{ChangeContext, KeyChange, KeyId, KeyRecord, SecretVersion};
 use tower_api_key::store::{
     ChangeFeed, FeedEvent, FeedListener, SqliteOptions, SqliteStore, StoreError, StoreErrorKind,
 };
-use tower_api_key::{KeyStore, Scope};
+use tower_api_key::{KeyRegistry, KeyStore, Scope};
+
+pub(crate) const OWNER: &str = "acct_42";
 
 /// How long anything may take before the test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -77,6 +79,12 @@ pub(crate) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_767_225_600 + second).unwrap()
 }
 
+/// A change for no reason.
+pub(crate) fn context() -> &'static ChangeContext {
+    static CONTEXT: LazyLock<ChangeContext> = LazyLock::new(|| ChangeContext::new(at(20)));
+    &CONTEXT
+}
+
 pub(crate) fn id(number: u32) -> KeyId {
     let mut octets = [0; 16];
     octets[..4].copy_from_slice(&number.to_be_bytes());
@@ -95,7 +103,7 @@ pub(crate) fn version(number: u32, of: u32) -> SecretVersion {
 
 /// A key with that id, and the digest of that number.
 pub(crate) fn record(number: u32) -> KeyRecord {
-    KeyRecord::new(id(number), "acct_42", "CI", at(0))
+    KeyRecord::new(id(number), OWNER, "CI", at(0))
         .with_scopes([Scope::READ, Scope::from_static("reports")])
         .with_secret_versions([version(1, number)])
 }
@@ -107,6 +115,19 @@ pub(crate) fn rotation(to: u32) -> KeyChange {
         at: at(10),
         others_retire_at: at(3_600),
     }
+}
+
+/// Changes a key, which must be possible.
+pub(crate) async fn apply(store: &SqliteStore, number: u32, change: &KeyChange) -> Arc<KeyRecord> {
+    let changed = store.apply(&id(number), change, context()).await;
+    changed.unwrap()
+}
+
+/// How many rows a table has.
+pub(crate) fn rows(directory: &Directory, table: &str) -> i64 {
+    let count = format!("SELECT count(*) FROM tower_api_key_{table}");
+    let count = directory.other().query_row(&count, [], |row| row.get(0));
+    count.unwrap()
 }
 
 /// What a look-up answers, which is the same with and without waiting.

@@ -1,13 +1,13 @@
 //! The life of keys in the file.
 
 use rusqlite::OpenFlags;
-use tower_api_key::record::{
-    ChangeRefused, KeyChange, KeyRecord, KeyUpdate, Revocation, SecretVersion,
-};
-use tower_api_key::store::{KeyUse, PageRequest, SqliteOptions, SqliteStore, StoreErrorKind};
+use tower_api_key::record::{ChangeRefused, KeyChange, KeyRecord, KeyUpdate, Metadata, Revocation};
+use tower_api_key::store::{PageRequest, SqliteOptions, SqliteStore, StoreErrorKind};
 use tower_api_key::{KeyManager, KeyRegistry, KeyStore, NewKey, Scope, ScopeSet};
 
-use super::kit::{Directory, assert_fails, at, digest, find, id, record, rotation, version};
+use super::kit::{
+    Directory, apply, assert_fails, at, context, digest, find, id, record, rotation, rows, version,
+};
 
 /// A key with everything that a key can have.
 fn full_record() -> KeyRecord {
@@ -16,6 +16,8 @@ fn full_record() -> KeyRecord {
         .with_expires_at(Some(at(1_000)))
         .with_disabled(true)
         .with_revocation(Some(Revocation::new(at(5), "lost; ' \0 x")))
+        .with_metadata(Metadata::from_iter([("\0\u{1F511}", "\"}\\"), ("", "")]))
+        .with_changes(u32::MAX)
         .with_secret_versions([
             version(2, 92).with_last_used_at(Some(at(4))),
             version(1, 91)
@@ -36,7 +38,7 @@ async fn a_restart_keeps_every_part_of_a_key() {
     let records = [full_record(), record(2), bare];
     let store = directory.store().await;
     for record in &records {
-        let inserted = store.insert(record.clone()).await.unwrap();
+        let inserted = store.insert(record.clone(), context()).await.unwrap();
         assert_eq!(*inserted, *record);
     }
     drop(store);
@@ -62,7 +64,7 @@ async fn a_restart_keeps_every_part_of_a_key() {
 async fn a_taken_id_or_digest_adds_nothing() {
     let directory = Directory::new();
     let store = directory.store().await;
-    store.insert(record(1)).await.unwrap();
+    store.insert(record(1), context()).await.unwrap();
     let with_digests = |number, digests: [u32; 2]| {
         let versions = [version(1, digests[0]), version(2, digests[1])];
         record(number).with_secret_versions(versions)
@@ -73,25 +75,28 @@ async fn a_taken_id_or_digest_adds_nothing() {
         (with_digests(2, [2, 2]), "digest"),
     ] {
         let message = format!("expected a new key, found its {what} in the store");
-        let result = store.insert(record).await;
+        let result = store.insert(record, context()).await;
         assert_fails(result, StoreErrorKind::AlreadyExists, &message);
         assert_eq!(*find(&store, 1).await.unwrap(), self::record(1));
         assert_eq!(store.get(&id(2)).await.unwrap(), None);
         assert_eq!(find(&store, 2).await, None);
     }
-    store.insert(with_digests(2, [2, 3])).await.unwrap();
+    store
+        .insert(with_digests(2, [2, 3]), context())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn many_keys_are_added_each_by_itself() {
     let directory = Directory::new();
     let store = directory.store().await;
-    store.insert(record(700)).await.unwrap();
+    store.insert(record(700), context()).await.unwrap();
     let mut records: Vec<_> = (0..2_500).map(record).collect();
     // A second secret that is taken must take the first with it.
     records[1_800] = record(1_800).with_secret_versions([version(1, 9_000), version(2, 5)]);
     records.push(record(2_499));
-    let answers = store.insert_many(records.clone()).await;
+    let answers = store.insert_many(records.clone(), context()).await;
     assert_eq!(answers.len(), records.len());
     for (number, (answer, record)) in answers.into_iter().zip(records).enumerate() {
         match number {
@@ -111,7 +116,7 @@ async fn many_keys_are_added_each_by_itself() {
     assert_eq!(find(&store, 9_000).await, None);
     assert_eq!(store.get(&id(1_800)).await.unwrap(), None);
     assert_eq!(*find(&store, 2_499).await.unwrap(), record(2_499));
-    assert!(store.insert_many(Vec::new()).await.is_empty());
+    assert!(store.insert_many(Vec::new(), context()).await.is_empty());
 }
 
 #[tokio::test]
@@ -119,8 +124,8 @@ async fn every_change_is_what_a_record_says_it_is() {
     let directory = Directory::new();
     let store = directory.store().await;
     let mut expected = record(1);
-    store.insert(expected.clone()).await.unwrap();
-    store.insert(record(2)).await.unwrap();
+    store.insert(expected.clone(), context()).await.unwrap();
+    store.insert(record(2), context()).await.unwrap();
     let update = KeyUpdate::new()
         .with_name("Reporting")
         .with_scopes(ScopeSet::new())
@@ -133,43 +138,47 @@ async fn every_change_is_what_a_record_says_it_is() {
     ];
     changes.extend((10..17).map(rotation));
     changes.push(KeyChange::Update(KeyUpdate::new().with_expires_at(None)));
+    for metadata in [Metadata::new().with("team", "payments"), Metadata::new()] {
+        changes.push(KeyChange::Update(KeyUpdate::new().with_metadata(metadata)));
+    }
     changes.push(KeyChange::Revoke(Revocation::new(at(7), "lost")));
     changes.push(KeyChange::Revoke(Revocation::new(at(8), "again")));
     for change in &changes {
         expected = change.applied_to(&expected).unwrap().unwrap();
-        let after = store.apply(&id(1), change).await.unwrap();
+        let after = apply(&store, 1, change).await;
         assert_eq!(*after, expected, "{change:?}");
         assert_eq!(*find(&store, 1).await.unwrap(), expected, "{change:?}");
         assert_eq!(*store.get(&id(1)).await.unwrap().unwrap(), expected);
     }
     assert_eq!(expected.secret_versions().len(), 8);
-    let refused = store.apply(&id(1), &KeyChange::Enable).await.unwrap_err();
+    let refused = store
+        .apply(&id(1), &KeyChange::Enable, context())
+        .await
+        .unwrap_err();
     let revoked = StoreErrorKind::Refused(ChangeRefused::Revoked);
     assert_eq!(refused.kind(), revoked);
     assert_eq!(*find(&store, 16).await.unwrap(), expected);
 
-    let deleted = store.apply(&id(1), &KeyChange::Delete).await.unwrap();
+    let deleted = apply(&store, 1, &KeyChange::Delete).await;
     assert_eq!(*deleted, expected);
     assert_eq!(find(&store, 16).await, None);
-    let again = store.apply(&id(1), &KeyChange::Delete).await;
+    let again = store.apply(&id(1), &KeyChange::Delete, context()).await;
     assert_fails(again, StoreErrorKind::NotFound, "no such key");
     assert_eq!(*find(&store, 2).await.unwrap(), record(2));
-    let count = "SELECT (SELECT count(*) FROM tower_api_key_keys), \
-                 (SELECT count(*) FROM tower_api_key_secrets)";
-    let left = directory.other().query_row(count, [], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
-    });
-    assert_eq!(left.unwrap(), (1, 1));
+    assert_eq!(
+        (rows(&directory, "keys"), rows(&directory, "secrets")),
+        (1, 1)
+    );
 }
 
 #[tokio::test]
 async fn a_rotation_drops_the_oldest_retired_secret_and_refuses_a_taken_digest() {
     let directory = Directory::new();
     let store = directory.store().await;
-    store.insert(record(1)).await.unwrap();
-    store.insert(record(2)).await.unwrap();
+    store.insert(record(1), context()).await.unwrap();
+    store.insert(record(2), context()).await.unwrap();
     for taken in [1, 2] {
-        let result = store.apply(&id(1), &rotation(taken)).await;
+        let result = store.apply(&id(1), &rotation(taken), context()).await;
         let message = "expected a new key, found its digest in the store";
         assert_fails(result, StoreErrorKind::AlreadyExists, message);
         assert_eq!(*find(&store, 1).await.unwrap(), record(1));
@@ -182,7 +191,7 @@ async fn a_rotation_drops_the_oldest_retired_secret_and_refuses_a_taken_digest()
         others_retire_at: at(10),
     };
     for to in 10..18 {
-        store.apply(&id(1), &at_once(to)).await.unwrap();
+        apply(&store, 1, &at_once(to)).await;
     }
     assert_eq!(find(&store, 1).await, None);
     let numbers: Vec<_> = find(&store, 17)
@@ -210,7 +219,7 @@ async fn a_list_is_of_one_owner_to_the_octet_in_the_order_of_ids() {
             number -= 1;
             let of_owner = KeyRecord::new(id(number), owner, "CI", at(0))
                 .with_secret_versions([version(1, number), version(2, 1_000 + number)]);
-            store.insert(of_owner).await.unwrap();
+            store.insert(of_owner, context()).await.unwrap();
         }
     }
     for (position, owner) in (0..).zip(owners) {
@@ -233,7 +242,10 @@ async fn a_list_is_of_one_owner_to_the_octet_in_the_order_of_ids() {
         assert_eq!(first.next(), Some(expected[1]));
         // The key at the cursor need not exist any more.
         let rest = PageRequest::first(2).after(id(91 - position));
-        store.apply(&expected[1], &KeyChange::Delete).await.unwrap();
+        store
+            .apply(&expected[1], &KeyChange::Delete, context())
+            .await
+            .unwrap();
         let last = store.list(owner, &rest).await.unwrap();
         assert_eq!((ids(&last), last.next()), (expected[2..].to_vec(), None));
     }
@@ -245,48 +257,15 @@ async fn a_list_is_of_one_owner_to_the_octet_in_the_order_of_ids() {
 }
 
 #[tokio::test]
-async fn uses_only_move_forwards_and_revive_nothing() {
-    let directory = Directory::new();
-    let store = directory.store().await;
-    store.insert(record(1)).await.unwrap();
-    store.apply(&id(1), &rotation(2)).await.unwrap();
-    let used = |key, version, second| KeyUse::new(id(key), version, at(second));
-    let batch = [
-        used(1, 1, 5),
-        used(1, 2, 9),
-        used(1, 1, 3),
-        used(1, 7, 99),
-        used(8, 1, 99),
-    ];
-    for uses in [&batch[..], &batch[2..], &[]] {
-        store.record_usage(uses).await.unwrap();
-        let kept = find(&store, 1).await.unwrap();
-        let times: Vec<_> = kept
-            .secret_versions()
-            .iter()
-            .map(SecretVersion::last_used_at)
-            .collect();
-        assert_eq!(times, [Some(at(9)), Some(at(5))]);
-    }
-    // A change takes back no use.
-    let changed = store.apply(&id(1), &KeyChange::Disable).await.unwrap();
-    assert_eq!(changed.last_used_at(), Some(at(9)));
-    store.apply(&id(1), &KeyChange::Delete).await.unwrap();
-    store.record_usage(&batch).await.unwrap();
-    assert_eq!(find(&store, 1).await, None);
-    assert_eq!(store.get(&id(8)).await.unwrap(), None);
-}
-
-#[tokio::test]
 async fn stores_with_other_prefixes_share_a_file() {
     let directory = Directory::new();
     let one = directory.store().await;
-    let options = SqliteOptions::new().with_table_prefix("other_").unwrap();
+    let options = SqliteOptions::new().with_table_prefix("other_");
     let two = directory.store_with(options).await;
-    one.insert(record(1)).await.unwrap();
+    one.insert(record(1), context()).await.unwrap();
     assert_eq!(find(&two, 1).await, None);
-    two.insert(record(1)).await.unwrap();
-    two.apply(&id(1), &KeyChange::Delete).await.unwrap();
+    two.insert(record(1), context()).await.unwrap();
+    apply(&two, 1, &KeyChange::Delete).await;
     assert_eq!(*find(&one, 1).await.unwrap(), record(1));
 }
 
@@ -295,10 +274,9 @@ async fn lookups_on_a_thread_are_never_answered_at_once() {
     let directory = Directory::new();
     let options = SqliteOptions::new()
         .with_readers(3)
-        .unwrap()
         .with_lookups_on_a_thread();
     let store = directory.store_with(options).await;
-    store.insert(record(1)).await.unwrap();
+    store.insert(record(1), context()).await.unwrap();
     for number in [1, 2] {
         assert!(store.find_now(&digest(number)).is_none());
     }
@@ -336,7 +314,7 @@ async fn rusqlites_own_flags_open_a_file() {
         .await
         .unwrap();
     store.migrate().await.unwrap();
-    store.insert(record(1)).await.unwrap();
+    store.insert(record(1), context()).await.unwrap();
     assert!(directory.file().exists());
     let shown = format!("{store:?}");
     assert!(

@@ -8,7 +8,8 @@ use tower_api_key::store::{FeedEvent, SqliteOptions, SqliteStore};
 use tower_api_key::{KeyRegistry, KeyStore};
 
 use super::kit::{
-    Directory, Ear, Guard, at, child, database_of_child, digest, eventually, find, id, record,
+    Directory, Ear, Guard, apply, at, child, context, database_of_child, digest, eventually, find,
+    record,
 };
 
 #[tokio::test]
@@ -52,12 +53,12 @@ async fn child_migrates_and_inserts() {
     // One machine may have fewer processors than this has processes.
     let patient = SqliteOptions::new()
         .with_busy_timeout(Duration::from_secs(15))
-        .and_then(|options| options.with_deadline(Duration::from_secs(20)));
-    let store = SqliteStore::connect_with(path.to_str().unwrap(), patient.unwrap())
+        .with_deadline(Duration::from_secs(20));
+    let store = SqliteStore::connect_with(path.to_str().unwrap(), patient)
         .await
         .unwrap();
     store.migrate().await.unwrap();
-    store.insert(record(number)).await.unwrap();
+    store.insert(record(number), context()).await.unwrap();
     assert!(store.find(&digest(number)).await.unwrap().is_some());
 }
 
@@ -65,7 +66,7 @@ async fn child_migrates_and_inserts() {
 async fn a_revocation_in_another_process_holds_at_once_and_is_told() {
     let directory = Directory::new();
     let store = directory.store().await;
-    store.insert(record(1)).await.unwrap();
+    store.insert(record(1), context()).await.unwrap();
     let ear = Ear::on(&store);
     ear.wait_for_proof();
     ear.take();
@@ -81,6 +82,6 @@ async fn child_revokes() {
     if let Some(path) = database_of_child() {
         let store = SqliteStore::connect(path.to_str().unwrap()).await.unwrap();
         let revoke = KeyChange::Revoke(Revocation::new(at(1), "lost"));
-        store.apply(&id(1), &revoke).await.unwrap();
+        apply(&store, 1, &revoke).await;
     }
 }

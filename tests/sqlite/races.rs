@@ -2,18 +2,18 @@
 
 use futures::future::join_all;
 use tower_api_key::record::{KeyChange, KeyUpdate, Revocation, SecretVersion};
-use tower_api_key::store::{KeyUse, StoreErrorKind};
+use tower_api_key::store::{KeyUse, StoreErrorKind, UsageBatch};
 use tower_api_key::{KeyRegistry, KeyStore, Scope};
 
-use super::kit::{Directory, at, digest, find, id, record, rotation, version};
+use super::kit::{Directory, apply, at, context, digest, find, id, record, rotation, version};
 
 #[tokio::test]
 async fn one_store_sees_at_once_what_another_changed() {
     let directory = Directory::new();
     let (one, two) = (directory.store().await, directory.store().await);
-    one.insert(record(1)).await.unwrap();
+    one.insert(record(1), context()).await.unwrap();
     assert_eq!(*find(&two, 1).await.unwrap(), record(1));
-    two.apply(&id(1), &rotation(2)).await.unwrap();
+    apply(&two, 1, &rotation(2)).await;
     assert_eq!(find(&one, 2).await, find(&two, 1).await);
     for round in 0..50 {
         let change = if round % 2 == 0 {
@@ -26,10 +26,10 @@ async fn one_store_sees_at_once_what_another_changed() {
         } else {
             (&two, &one)
         };
-        let changed = writer.apply(&id(1), &change).await.unwrap();
+        let changed = apply(writer, 1, &change).await;
         assert_eq!(find(reader, 1).await.unwrap(), changed);
     }
-    two.apply(&id(1), &KeyChange::Delete).await.unwrap();
+    apply(&two, 1, &KeyChange::Delete).await;
     assert_eq!(find(&one, 1).await, None);
 }
 
@@ -37,9 +37,9 @@ async fn one_store_sees_at_once_what_another_changed() {
 async fn changes_at_once_all_take_effect() {
     let directory = Directory::new();
     let stores = [directory.store().await, directory.store().await];
-    for round in 0..10 {
-        let number = 100 * (round + 1);
-        stores[0].insert(record(number)).await.unwrap();
+    for round in 1..=10 {
+        let number = 100 * round;
+        stores[0].insert(record(number), context()).await.unwrap();
         let update = |update| KeyChange::Update(update);
         let changes = [
             update(KeyUpdate::new().with_name("Reporting")),
@@ -53,9 +53,11 @@ async fn changes_at_once_all_take_effect() {
         let tasks = changes.into_iter().enumerate().map(|(task, change)| {
             let store = stores[task % 2].clone();
             tokio::spawn(async move {
-                store.apply(&id(number), &change).await.unwrap();
+                apply(&store, number, &change).await;
                 let used = KeyUse::new(id(number), 1, at(1_000 + i64::try_from(task).unwrap()));
-                store.record_usage(&[used]).await.unwrap();
+                let batch =
+                    UsageBatch::new([u8::try_from(task).unwrap(); 16], round.into(), [used]);
+                store.record_usage(&batch).await.unwrap();
             })
         });
         for task in join_all(tasks).await {
@@ -84,7 +86,7 @@ async fn one_of_many_inserts_of_a_digest_wins() {
             let store = stores[task as usize % 2].clone();
             let new =
                 record(1 + 10 * round + task).with_secret_versions([version(1, 1_000 + round)]);
-            tokio::spawn(async move { store.insert(new).await })
+            tokio::spawn(async move { store.insert(new, context()).await })
         });
         let (won, lost): (Vec<_>, Vec<_>) = join_all(tasks)
             .await
@@ -107,21 +109,25 @@ async fn a_revocation_is_never_undone_by_what_runs_beside_it() {
     let directory = Directory::new();
     let stores = [directory.store().await, directory.store().await];
     for number in 1..=20 {
-        stores[0].insert(record(number)).await.unwrap();
+        stores[0].insert(record(number), context()).await.unwrap();
         let (one, two) = (stores[0].clone(), stores[1].clone());
         let revoke = tokio::spawn(async move {
             let revocation = Revocation::new(at(1), "lost");
-            one.apply(&id(number), &KeyChange::Revoke(revocation)).await
+            one.apply(&id(number), &KeyChange::Revoke(revocation), context())
+                .await
         });
         let others = tokio::spawn(async move {
-            for change in [
+            let changes = [
                 KeyChange::Enable,
                 rotation(1_000 + number),
                 KeyChange::Disable,
-            ] {
-                let _ = two.apply(&id(number), &change).await;
+            ];
+            for (sequence, change) in (u64::from(3 * number)..).zip(changes) {
+                let _ = two.apply(&id(number), &change, context()).await;
                 let used = KeyUse::new(id(number), 1, at(9));
-                two.record_usage(&[used]).await.unwrap();
+                two.record_usage(&UsageBatch::new([1; 16], sequence, [used]))
+                    .await
+                    .unwrap();
             }
         });
         revoke.await.unwrap().unwrap();

@@ -3,7 +3,7 @@
 use tower_api_key::store::{PageRequest, StoreErrorKind};
 use tower_api_key::{KeyRegistry, KeyStore, Scope};
 
-use super::kit::{Directory, assert_fails, digest, find, id, record, version};
+use super::kit::{Directory, assert_fails, context, digest, find, id, record, version};
 
 const KEYS: &str = "tower_api_key_keys";
 const SECRETS: &str = "tower_api_key_secrets";
@@ -13,8 +13,8 @@ async fn damaged(sql: &str) -> (Directory, tower_api_key::store::SqliteStore) {
     let directory = Directory::new();
     let store = directory.store().await;
     let two = record(1).with_secret_versions([version(1, 1), version(2, 2)]);
-    store.insert(two).await.unwrap();
-    store.insert(record(3)).await.unwrap();
+    store.insert(two, context()).await.unwrap();
+    store.insert(record(3), context()).await.unwrap();
     directory.other().execute_batch(sql).unwrap();
     (directory, store)
 }
@@ -46,8 +46,18 @@ async fn a_row_that_is_no_record_is_an_error_that_names_it() {
             KEYS,
         ),
         (
+            of_key("changes = 4294967296"),
+            "a number from 0 to 4,294,967,295, found 4294967296 in changes",
+            KEYS,
+        ),
+        (
+            of_key("metadata = '{\"a\":1}'"),
+            "a JSON object of texts in metadata, found something else",
+            KEYS,
+        ),
+        (
             of_secret("number = -1"),
-            "the number of a secret, from 0 to 4,294,967,295, found -1",
+            "a number from 0 to 4,294,967,295, found -1 in number",
             SECRETS,
         ),
         (
@@ -78,7 +88,11 @@ async fn a_row_that_is_no_record_is_an_error_that_names_it() {
         assert_fails(store.find_now(&digest(2)).unwrap(), corrupt, &message);
         assert_fails(store.get(&id(1)).await, corrupt, &message);
         let change = tower_api_key::record::KeyChange::Disable;
-        assert_fails(store.apply(&id(1), &change).await, corrupt, &message);
+        assert_fails(
+            store.apply(&id(1), &change, context()).await,
+            corrupt,
+            &message,
+        );
         if !expected.contains("owner") {
             let page = PageRequest::default();
             assert_fails(store.list("acct_42", &page).await, corrupt, &message);

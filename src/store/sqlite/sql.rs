@@ -166,3 +166,71 @@ const COLUMNS: &str = "k.key, k.id, k.owner, k.name, k.scopes, k.created_at, k.e
                        k.disabled, k.revoked_at, k.revoked_reason, s.number, s.digest, s.prefix, \
                        s.created_at, s.retires_at, s.last_used_at, k.secret_count, k.changes, \
                        k.metadata";
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::{Connection, Statement};
+
+    use super::super::schema;
+    use super::*;
+
+    /// What SQLite does for a statement, one step a line.
+    fn plan(database: &Connection, statement: &str) -> String {
+        let mut explain = database
+            .prepare(&format!("EXPLAIN QUERY PLAN {statement}"))
+            .unwrap();
+        let count = explain.parameter_count();
+        let nulls = vec![None::<i64>; count];
+        let steps = |statement: &mut Statement<'_>| -> Vec<String> {
+            let nulls = rusqlite::params_from_iter(&nulls);
+            let steps = statement.query_map(nulls, |row| row.get(3)).unwrap();
+            steps.map(Result::unwrap).collect()
+        };
+        steps(&mut explain).join("\n")
+    }
+
+    #[test]
+    fn whatever_grows_is_read_by_an_index_and_sorted_by_it() {
+        let mut database = Connection::open_in_memory().unwrap();
+        let sql = Sql::new("t_");
+        schema::migrate(&mut database, &sql, "t_", "memory").unwrap_or_else(|_| unreachable!());
+        for (statement, of_page) in [
+            (&sql.find, false),
+            (&sql.whole, false),
+            (&sql.get, false),
+            (&sql.list, true),
+            (&sql.update_key, false),
+            (&sql.retire_secret, false),
+            (&sql.delete_secret, false),
+            (&sql.delete_key, false),
+            (&sql.count_of_owner, true),
+            (&sql.issued, false),
+            (&sql.forget_issued, false),
+            (&sql.entries, false),
+            (&sql.forget_entries, false),
+            (&sql.used_secret, false),
+            (&sql.note_use, false),
+            (&sql.buckets, false),
+            (&sql.forget_buckets, false),
+        ] {
+            let plan = plan(&database, statement);
+            // What a page has been read into is scanned and sorted, which is bounded.
+            let plan = if of_page {
+                plan.replace("SCAN page", "").replace("SCAN (subquery", "")
+            } else {
+                plan
+            };
+            assert!(!plan.is_empty(), "{statement}");
+            assert!(!plan.contains("SCAN"), "{statement}:\n{plan}");
+            assert!(
+                of_page || !plan.contains("TEMP B-TREE"),
+                "{statement}:\n{plan}"
+            );
+        }
+        let counted = plan(&database, &sql.count_of_owner);
+        assert!(
+            counted.contains("COVERING INDEX t_keys_by_owner"),
+            "{counted}"
+        );
+    }
+}
