@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(all(feature = "postgres", unix))]
 
+#[path = "support/changes.rs"]
+mod changes;
 #[path = "support/postgres_keys.rs"]
 mod keys;
 #[path = "support/postgres_server.rs"]
@@ -9,6 +11,7 @@ mod server;
 
 use std::time::Duration;
 
+use changes::{batch, context};
 use keys::{at, digest, id, record, rotation, store, version};
 use server::PostgresServer;
 use tower_api_key::clock::ManualClock;
@@ -69,12 +72,15 @@ async fn the_life_of_a_key() {
     assert_eq!(*keys.revoke(&key, "again").await.unwrap(), *revoked);
     assert!(verifier.verify(secret).await.is_err());
     let refused = StoreErrorKind::Refused(ChangeRefused::Revoked);
-    let error = store.apply(&key, &KeyChange::Enable).await.unwrap_err();
+    let error = store
+        .apply(&key, &KeyChange::Enable, &context())
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), refused);
 
     keys.delete(&key).await.unwrap();
     assert_eq!(store.get(&key).await.unwrap(), None);
-    let gone = store.apply(&key, &KeyChange::Disable).await;
+    let gone = store.apply(&key, &KeyChange::Disable, &context()).await;
     assert_fails(gone, StoreErrorKind::NotFound, "no such key");
 }
 
@@ -101,7 +107,7 @@ async fn every_part_of_a_record_is_kept() {
             .with_last_used_at(Some("-004712-01-01T00:00:00.000001Z".parse().unwrap())),
     ]);
     for record in [none, all] {
-        let added = store.insert(record.clone()).await.unwrap();
+        let added = store.insert(record.clone(), &context()).await.unwrap();
         assert_eq!(*added, record);
         assert_eq!(*store.get(&record.id()).await.unwrap().unwrap(), record);
     }
@@ -131,19 +137,21 @@ async fn what_the_database_cannot_hold_is_refused() {
     let old = KeyRecord::new(id(1), "a", "CI", early).with_secret_versions([version(1, digest(1))]);
     for record in [nul.clone(), old] {
         assert_fails(
-            store.insert(record).await,
+            store.insert(record, &context()).await,
             StoreErrorKind::Corrupt,
             &message,
         );
     }
     // In a batch, it keeps no other from being added.
-    let answers = store.insert_many(vec![record(2), nul, record(3)]).await;
+    let answers = store
+        .insert_many(vec![record(2), nul, record(3)], &context())
+        .await;
     let added: Vec<_> = answers.iter().map(Result::is_ok).collect();
     assert_eq!(added, [true, false, true]);
     assert_eq!(store.get(&id(1)).await.unwrap(), None);
     let update = KeyChange::Update(KeyUpdate::new().with_name("\0"));
     assert_fails(
-        store.apply(&id(2), &update).await,
+        store.apply(&id(2), &update, &context()).await,
         StoreErrorKind::Corrupt,
         &message,
     );
@@ -155,22 +163,28 @@ async fn ids_and_digests_are_unique() {
     let Some(store) = store("unique_").await else {
         return;
     };
-    store.insert(record(1)).await.unwrap();
+    store.insert(record(1), &context()).await.unwrap();
     let same_id = record(2).with_secret_versions([version(1, digest(9))]);
     let same_id = KeyRecord::new(id(1), same_id.owner(), same_id.name(), at(0));
     let exists = StoreErrorKind::AlreadyExists;
-    assert_fails(store.insert(same_id).await, exists, ID_EXISTS);
-    assert_fails(store.insert(record(1)).await, exists, ID_EXISTS);
+    assert_fails(store.insert(same_id, &context()).await, exists, ID_EXISTS);
+    assert_fails(store.insert(record(1), &context()).await, exists, ID_EXISTS);
     let second = record(2).with_secret_versions([version(2, digest(2)), version(1, digest(1))]);
-    assert_fails(store.insert(second).await, exists, DIGEST_EXISTS);
+    assert_fails(
+        store.insert(second, &context()).await,
+        exists,
+        DIGEST_EXISTS,
+    );
     let twice = record(2).with_secret_versions([version(2, digest(2)), version(1, digest(2))]);
-    assert_fails(store.insert(twice).await, exists, DIGEST_EXISTS);
+    assert_fails(store.insert(twice, &context()).await, exists, DIGEST_EXISTS);
     assert_eq!(store.get(&id(2)).await.unwrap(), None);
     assert_eq!(store.find(&digest(2)).await.unwrap(), None);
 
-    store.insert(record(3)).await.unwrap();
+    store.insert(record(3), &context()).await.unwrap();
     for taken in [1, 3] {
-        let rotated = store.apply(&id(3), &rotation(digest(taken))).await;
+        let rotated = store
+            .apply(&id(3), &rotation(digest(taken)), &context())
+            .await;
         assert_fails(rotated, exists, DIGEST_EXISTS);
     }
     assert_eq!(*store.get(&id(3)).await.unwrap().unwrap(), record(3));
@@ -181,14 +195,14 @@ async fn many_are_added_each_by_itself() {
     let Some(store) = store("many_").await else {
         return;
     };
-    store.insert(record(200)).await.unwrap();
+    store.insert(record(200), &context()).await.unwrap();
     let taken = record(1).with_secret_versions([version(2, digest(1)), version(1, digest(200))]);
     // Its digest 1 is free, since the record before it is refused.
     let after = record(2).with_secret_versions([version(1, digest(1))]);
     let again = record(3).with_secret_versions([version(1, digest(1))]);
     let mut records = vec![taken, after, again, record(4), record(4), record(200)];
     records.extend((5..=199).map(record));
-    let answers = store.insert_many(records.clone()).await;
+    let answers = store.insert_many(records.clone(), &context()).await;
     let refusals: Vec<_> = answers
         .iter()
         .map(|one| one.as_ref().err().map(ToString::to_string))
@@ -210,7 +224,7 @@ async fn many_are_added_each_by_itself() {
         let expected = records.iter().find(|one| one.id() == id(number)).unwrap();
         assert_eq!(*store.get(&id(number)).await.unwrap().unwrap(), *expected);
     }
-    assert!(store.insert_many(Vec::new()).await.is_empty());
+    assert!(store.insert_many(Vec::new(), &context()).await.is_empty());
 }
 
 #[tokio::test]
@@ -221,12 +235,12 @@ async fn pages_follow_the_ids_of_one_owner() {
     for number in [5, 3, 1, 4, 2] {
         let many = [version(1, digest(number)), version(2, digest(number + 100))];
         store
-            .insert(record(number).with_secret_versions(many))
+            .insert(record(number).with_secret_versions(many), &context())
             .await
             .unwrap();
     }
     let other = KeyRecord::new(id(9), "acct_42 ", "CI", at(0));
-    store.insert(other).await.unwrap();
+    store.insert(other, &context()).await.unwrap();
     let mut page = PageRequest::first(2);
     let mut seen = Vec::new();
     loop {
@@ -259,7 +273,7 @@ async fn uses_move_forward_only() {
     };
     let two = [version(1, digest(1)), version(2, digest(11))];
     store
-        .insert(record(1).with_secret_versions(two))
+        .insert(record(1).with_secret_versions(two), &context())
         .await
         .unwrap();
     let last = async |number: usize| {
@@ -273,18 +287,22 @@ async fn uses_move_forward_only() {
         KeyUse::new(id(1), 3, at(8)),
         KeyUse::new(id(2), 1, at(8)),
     ];
-    store.record_usage(&uses).await.unwrap();
+    store.record_usage(&batch(uses)).await.unwrap();
     assert_eq!((last(0).await, last(1).await), (None, Some(at(9))));
-    store.record_usage(&uses[..1]).await.unwrap();
+    store.record_usage(&batch([uses[0]])).await.unwrap();
     assert_eq!(last(1).await, Some(at(9)));
-    store.record_usage(&[]).await.unwrap();
+    store.record_usage(&batch([])).await.unwrap();
     // A change leaves them alone, and a use undoes no change.
     store
-        .apply(&id(1), &KeyChange::Revoke(Revocation::new(at(3), "x")))
+        .apply(
+            &id(1),
+            &KeyChange::Revoke(Revocation::new(at(3), "x")),
+            &context(),
+        )
         .await
         .unwrap();
     store
-        .record_usage(&[KeyUse::new(id(1), 2, at(10))])
+        .record_usage(&batch([KeyUse::new(id(1), 2, at(10))]))
         .await
         .unwrap();
     assert_eq!((last(0).await, last(1).await), (Some(at(10)), Some(at(9))));
@@ -304,7 +322,7 @@ async fn rotations_drop_the_oldest_that_retired() {
     let Some(store) = store("rotations_").await else {
         return;
     };
-    store.insert(record(1)).await.unwrap();
+    store.insert(record(1), &context()).await.unwrap();
     let mut expected = record(1);
     for number in 2..=12 {
         let change = KeyChange::Rotate {
@@ -314,7 +332,10 @@ async fn rotations_drop_the_oldest_that_retired() {
             others_retire_at: at(number.into()),
         };
         expected = change.applied_to(&expected).unwrap().unwrap();
-        assert_eq!(*store.apply(&id(1), &change).await.unwrap(), expected);
+        assert_eq!(
+            *store.apply(&id(1), &change, &context()).await.unwrap(),
+            expected
+        );
         assert_eq!(*store.get(&id(1)).await.unwrap().unwrap(), expected);
     }
     assert_eq!(store.find(&digest(4)).await.unwrap(), None);

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(all(feature = "postgres", unix))]
 
+#[path = "support/changes.rs"]
+mod changes;
 #[path = "support/postgres_keys.rs"]
 mod keys;
 #[path = "support/postgres_server.rs"]
@@ -10,6 +12,7 @@ mod server;
 use std::error::Error;
 use std::time::Duration;
 
+use changes::context;
 use keys::{assert_tells_no_secret, at, digest, id, record};
 use server::{PASSWORD, PostgresServer, free_port};
 use tower_api_key::record::{KeyChange, KeyRecord};
@@ -209,13 +212,19 @@ async fn tables_of_another_version_are_refused() {
         "expected the tables version_* of version 1 in {address}, found none; call migrate()"
     );
     assert_fails(store.find(&digest(1)).await, MISCONFIGURED, &none);
-    assert_fails(store.insert(record(1)).await, MISCONFIGURED, &none);
-    let many = store.insert_many(vec![record(1), record(2)]).await;
+    assert_fails(
+        store.insert(record(1), &context()).await,
+        MISCONFIGURED,
+        &none,
+    );
+    let many = store
+        .insert_many(vec![record(1), record(2)], &context())
+        .await;
     for answer in many {
         assert_fails(answer, MISCONFIGURED, &none);
     }
     assert_fails(
-        store.apply(&id(1), &KeyChange::Disable).await,
+        store.apply(&id(1), &KeyChange::Disable, &context()).await,
         MISCONFIGURED,
         &none,
     );
@@ -234,7 +243,8 @@ async fn tables_of_another_version_are_refused() {
         assert_fails(late.find(&digest(1)).await, MISCONFIGURED, &message);
     }
     server.sql(
-        "DROP TABLE version_secrets, version_keys, version_meta; CREATE TABLE version_keys ()",
+        "DROP TABLE version_secrets, version_keys, version_meta CASCADE; \
+         CREATE TABLE version_keys ()",
     );
     let error = store.migrate().await.unwrap_err();
     assert_eq!(error.kind(), MISCONFIGURED);
@@ -261,7 +271,7 @@ async fn a_server_that_refuses_a_statement_is_named() {
     };
     let server = PostgresServer::shared().unwrap();
     let address = format!("PostgreSQL at 127.0.0.1:{}/postgres", server.port());
-    store.insert(record(1)).await.unwrap();
+    store.insert(record(1), &context()).await.unwrap();
     server.sql("CREATE ROLE guest LOGIN PASSWORD 'hunter2'; GRANT SELECT ON rights_meta TO guest");
     let url = server.url_of("guest", "hunter2", "postgres");
     let guest = PostgresStore::connect_with(&url, keys::options("rights_"))
@@ -283,7 +293,7 @@ async fn a_server_that_refuses_a_statement_is_named() {
         .unwrap();
     assert!(replica.find(&digest(1)).await.unwrap().is_some());
     let message = format!("expected an answer of {address}, found a read-only server");
-    let change = replica.apply(&id(1), &KeyChange::Disable).await;
+    let change = replica.apply(&id(1), &KeyChange::Disable, &context()).await;
     assert_fails(change, StoreErrorKind::Unavailable, &message);
 }
 
@@ -315,7 +325,7 @@ async fn rows_that_are_no_record_are_named() {
             "error deserializing column 4",
         ),
     ] {
-        store.insert(record()).await.unwrap();
+        store.insert(record(), &context()).await.unwrap();
         server.sql(&format!("UPDATE corrupt_{column} = {value}"));
         let message = format!(
             "expected the record of {} in the tables, found something else",
@@ -331,14 +341,14 @@ async fn rows_that_are_no_record_are_named() {
             &message,
         );
         assert_fails(
-            store.apply(&id(7), &KeyChange::Disable).await,
+            store.apply(&id(7), &KeyChange::Disable, &context()).await,
             corrupt,
             &message,
         );
         server.sql("DELETE FROM corrupt_keys");
     }
     // What a scope cannot be grants nothing.
-    store.insert(record()).await.unwrap();
+    store.insert(record(), &context()).await.unwrap();
     server.sql("UPDATE corrupt_keys SET scopes = '  read \"x\" write '");
     let found = store.find(&digest(1)).await.unwrap().unwrap();
     assert_eq!(found.scopes().to_string(), "read write");

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(all(feature = "postgres", unix))]
 
+#[path = "support/changes.rs"]
+mod changes;
 #[path = "support/postgres_keys.rs"]
 mod keys;
 #[path = "support/postgres_server.rs"]
@@ -9,6 +11,7 @@ mod server;
 
 use std::time::{Duration, Instant};
 
+use changes::context;
 use keys::{digest, id, record, until};
 use server::{PASSWORD, PostgresServer};
 use tokio::io::copy_bidirectional;
@@ -61,7 +64,7 @@ async fn a_server_that_hangs_is_timed_out_and_used_again() {
         return;
     };
     let store = store(&server).await;
-    store.insert(record(1)).await.unwrap();
+    store.insert(record(1), &context()).await.unwrap();
     server.pause();
     let late = "expected an answer of {server} within 1s, found none";
     assert_fails(
@@ -70,7 +73,7 @@ async fn a_server_that_hangs_is_timed_out_and_used_again() {
         &server,
         late,
     );
-    let change = store.apply(&id(1), &KeyChange::Disable).await;
+    let change = store.apply(&id(1), &KeyChange::Disable, &context()).await;
     assert_eq!(change.unwrap_err().kind(), StoreErrorKind::TimedOut);
     // For as long as it hangs, every call ends.
     let began = Instant::now();
@@ -79,7 +82,13 @@ async fn a_server_that_hangs_is_timed_out_and_used_again() {
     }
     server.resume();
     until(async || finds(&store).await).await;
-    until(async || store.apply(&id(1), &KeyChange::Disable).await.is_ok()).await;
+    until(async || {
+        store
+            .apply(&id(1), &KeyChange::Disable, &context())
+            .await
+            .is_ok()
+    })
+    .await;
     assert!(store.find(&digest(1)).await.unwrap().unwrap().is_disabled());
 }
 
@@ -90,7 +99,7 @@ async fn a_server_that_dies_keeps_its_keys_and_is_used_again() {
         return;
     };
     let store = store(&server).await;
-    store.insert(record(1)).await.unwrap();
+    store.insert(record(1), &context()).await.unwrap();
     for _ in 0..3 {
         server.kill();
         // It is refused, and at once: nothing piles up.
@@ -111,7 +120,13 @@ async fn a_server_that_dies_keeps_its_keys_and_is_used_again() {
         server.restart();
         until(async || finds(&store).await).await;
     }
-    until(async || store.apply(&id(1), &KeyChange::Disable).await.is_ok()).await;
+    until(async || {
+        store
+            .apply(&id(1), &KeyChange::Disable, &context())
+            .await
+            .is_ok()
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -124,7 +139,7 @@ async fn connections_that_are_cut_are_made_again() {
         .await
         .unwrap();
     store.migrate().await.unwrap();
-    store.insert(record(1)).await.unwrap();
+    store.insert(record(1), &context()).await.unwrap();
     for _ in 0..10 {
         let looking = tokio::spawn({
             let store = store.clone();
@@ -139,7 +154,13 @@ async fn connections_that_are_cut_are_made_again() {
         looking.await.unwrap();
         assert!(finds(&store).await);
     }
-    until(async || store.apply(&id(1), &KeyChange::Disable).await.is_ok()).await;
+    until(async || {
+        store
+            .apply(&id(1), &KeyChange::Disable, &context())
+            .await
+            .is_ok()
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -147,7 +168,11 @@ async fn a_store_may_start_before_its_server() {
     let Some(server) = PostgresServer::start() else {
         return;
     };
-    store(&server).await.insert(record(1)).await.unwrap();
+    store(&server)
+        .await
+        .insert(record(1), &context())
+        .await
+        .unwrap();
     server.kill();
     let config = server.url().parse().unwrap();
     let store = PostgresStore::from_config(config, PostgresOptions::new()).unwrap();
@@ -177,7 +202,11 @@ async fn a_connection_that_swallows_is_replaced_whoever_waits() {
     let Some(server) = PostgresServer::start() else {
         return;
     };
-    store(&server).await.insert(record(1)).await.unwrap();
+    store(&server)
+        .await
+        .insert(record(1), &context())
+        .await
+        .unwrap();
     let (swallow, proxy) = proxy(server.port()).await;
     let url = format!("postgres://postgres:{PASSWORD}@127.0.0.1:{proxy}/postgres?sslmode=disable");
     let options = PostgresOptions::new().with_deadline(DEADLINE);

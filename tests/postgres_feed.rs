@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(all(feature = "postgres", unix))]
 
+#[path = "support/changes.rs"]
+mod changes;
 #[path = "support/postgres_keys.rs"]
 mod keys;
 #[path = "support/postgres_server.rs"]
@@ -10,6 +12,7 @@ mod server;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
+use changes::{batch, context};
 use keys::{at, digest, id, record, rotation, until};
 use server::PostgresServer;
 use tower_api_key::record::{KeyChange, Revocation};
@@ -98,7 +101,7 @@ async fn every_change_is_heard_by_every_store() {
 
     let (added, changed) = (FeedEvent::Added(id(1)), FeedEvent::Changed(id(1)));
     let mut expected = vec![FeedEvent::Lost, FeedEvent::Reset, added];
-    one.insert(record(1)).await.unwrap();
+    one.insert(record(1), &context()).await.unwrap();
     // The own listener knows when the call returns.
     assert!(near.changes().contains(&added));
     for (change, event) in [
@@ -107,18 +110,25 @@ async fn every_change_is_heard_by_every_store() {
         (KeyChange::Revoke(Revocation::new(at(0), "")), changed),
         (KeyChange::Delete, changed),
     ] {
-        one.apply(&id(1), &change).await.unwrap();
+        one.apply(&id(1), &change, &context()).await.unwrap();
         expected.push(event);
     }
     let many: Vec<_> = (3..=202).map(record).collect();
     expected.extend(many.iter().map(|one| FeedEvent::Added(one.id())));
-    assert!(one.insert_many(many).await.iter().all(Result::is_ok));
+    assert!(
+        one.insert_many(many, &context())
+            .await
+            .iter()
+            .all(Result::is_ok)
+    );
     // Neither uses nor refusals are told.
-    one.record_usage(&[KeyUse::new(id(3), 1, at(0))])
+    one.record_usage(&batch([KeyUse::new(id(3), 1, at(0))]))
         .await
         .unwrap();
-    one.insert(record(3)).await.unwrap_err();
-    one.apply(&id(1), &KeyChange::Disable).await.unwrap_err();
+    one.insert(record(3), &context()).await.unwrap_err();
+    one.apply(&id(1), &KeyChange::Disable, &context())
+        .await
+        .unwrap_err();
     far.catch_up().await;
     let mut heard = far.changes();
     // The order within one statement is the database's.
@@ -144,7 +154,7 @@ async fn a_proof_comes_after_everything_that_it_proves() {
     let ear = Ear::of(&two);
     ear.catch_up().await;
     for number in 0..100 {
-        one.insert(record(number)).await.unwrap();
+        one.insert(record(number), &context()).await.unwrap();
         let committed = Instant::now();
         ear.catch_up().await;
         let before = ear.heard_before(committed);
@@ -202,6 +212,6 @@ async fn a_listener_that_is_gone_hears_nothing() {
     ear.catch_up().await;
     drop(ear);
     until(async || weak.strong_count() == 0).await;
-    store.insert(record(1)).await.unwrap();
+    store.insert(record(1), &context()).await.unwrap();
     assert!(store.find(&digest(1)).await.unwrap().is_some());
 }

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(all(feature = "postgres", unix))]
 
+#[path = "support/changes.rs"]
+mod changes;
 #[path = "support/postgres_keys.rs"]
 mod keys;
 #[path = "support/postgres_server.rs"]
@@ -9,6 +11,7 @@ mod server;
 
 use std::sync::Arc;
 
+use changes::{batch, context};
 use keys::{at, digest, id, record, rotation, store, version};
 use server::PostgresServer;
 use tower_api_key::record::{KeyChange, KeyRecord, KeyUpdate, SecretVersion};
@@ -21,7 +24,7 @@ async fn changes_at_once_all_take_effect() {
         return;
     };
     let two = keys::another("races_").await;
-    one.insert(record(1)).await.unwrap();
+    one.insert(record(1), &context()).await.unwrap();
     let tasks = (0..32).map(|number| {
         let store = if number % 2 == 0 {
             one.clone()
@@ -35,9 +38,9 @@ async fn changes_at_once_all_take_effect() {
                 2 => KeyChange::Disable,
                 _ => KeyChange::Update(KeyUpdate::new().with_expires_at(Some(at(99)))),
             };
-            store.apply(&id(1), &change).await.unwrap();
+            store.apply(&id(1), &change, &context()).await.unwrap();
             store
-                .record_usage(&[KeyUse::new(id(1), 1, at(number))])
+                .record_usage(&batch([KeyUse::new(id(1), 1, at(number))]))
                 .await
                 .unwrap();
         })
@@ -60,7 +63,11 @@ async fn changes_at_once_all_take_effect() {
         } else {
             two.clone()
         };
-        tokio::spawn(async move { store.apply(&id(1), &rotation(digest(50 + number))).await })
+        tokio::spawn(async move {
+            store
+                .apply(&id(1), &rotation(digest(50 + number)), &context())
+                .await
+        })
     });
     for task in rotations.collect::<Vec<_>>() {
         task.await.unwrap().unwrap();
@@ -79,7 +86,12 @@ async fn changes_at_once_all_take_effect() {
             two.clone()
         };
         let same = record_with(100 + number, 99);
-        tokio::spawn(async move { store.insert(same).await.map_err(|error| error.kind()) })
+        tokio::spawn(async move {
+            store
+                .insert(same, &context())
+                .await
+                .map_err(|error| error.kind())
+        })
     });
     let mut added = 0;
     for task in inserts.collect::<Vec<_>>() {
@@ -100,10 +112,11 @@ async fn a_dropped_call_harms_no_other() {
     let Some(store) = store("dropped_").await else {
         return;
     };
-    store.insert(record(1)).await.unwrap();
+    store.insert(record(1), &context()).await.unwrap();
     for polls in 0..40 {
-        let (key, digest) = (id(1), digest(1));
-        let mut call = Box::pin(store.apply(&key, &KeyChange::Disable));
+        let (key, digest, context) = (id(1), digest(1), context());
+        let change = KeyChange::Update(KeyUpdate::new().with_name(polls.to_string()));
+        let mut call = Box::pin(store.apply(&key, &change, &context));
         for _ in 0..polls {
             if futures::poll!(&mut call).is_ready() {
                 break;
@@ -116,8 +129,11 @@ async fn a_dropped_call_harms_no_other() {
         drop(find);
         assert!(store.find(&digest).await.unwrap().is_some());
     }
-    store.apply(&id(1), &KeyChange::Enable).await.unwrap();
-    assert!(!store.find(&digest(1)).await.unwrap().unwrap().is_disabled());
+    store
+        .apply(&id(1), &KeyChange::Disable, &context())
+        .await
+        .unwrap();
+    assert!(store.find(&digest(1)).await.unwrap().unwrap().is_disabled());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -126,7 +142,7 @@ async fn look_ups_wait_neither_for_each_other_nor_for_changes() {
         return;
     };
     let server = PostgresServer::shared().unwrap();
-    store.insert(record(1)).await.unwrap();
+    store.insert(record(1), &context()).await.unwrap();
     let many = (0..2_000_u32).map(|number| {
         let store = store.clone();
         tokio::spawn(async move {
@@ -148,8 +164,8 @@ async fn look_ups_wait_neither_for_each_other_nor_for_changes() {
     lock.batch_execute("UPDATE pipeline_keys SET name = name")
         .await
         .unwrap();
-    let key = id(1);
-    let mut change = Box::pin(store.apply(&key, &KeyChange::Disable));
+    let (key, context) = (id(1), context());
+    let mut change = Box::pin(store.apply(&key, &KeyChange::Disable, &context));
     assert!(futures::poll!(&mut change).is_pending());
     for _ in 0..50 {
         assert!(!store.find(&digest(1)).await.unwrap().unwrap().is_disabled());

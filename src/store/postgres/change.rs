@@ -9,28 +9,33 @@ use super::insert::already_exists;
 use super::payload;
 use super::rows;
 use super::sql::Query;
+use super::written::Written;
+use crate::record::audit::AuditEntry;
 use crate::record::change::KeyChange;
+use crate::record::context::ChangeContext;
 use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
 use crate::store::error::{StoreError, StoreErrorKind};
+use crate::store::transition::Transition;
 
 /// How often a change is made anew because another process changed the same key meanwhile.
 const ATTEMPTS: usize = 64;
 
 impl Database {
-    /// Changes a key.
+    /// Changes a key, and writes the entry of the audit trail.
     ///
     /// The record is read, changed here, and written only if nobody has changed it meanwhile.
     pub(super) async fn apply(
         &self,
         id: &KeyId,
         change: &KeyChange,
-    ) -> Result<Arc<KeyRecord>, StoreError> {
+        context: &ChangeContext,
+    ) -> Result<Written, StoreError> {
         self.within(async {
-            let _turn = self.turn(id).await;
+            let _turn = self.turn(id.as_bytes()).await;
             for _ in 0..ATTEMPTS {
-                if let Some(record) = self.try_to_apply(id, change).await? {
-                    return Ok(record);
+                if let Some(written) = self.try_to_apply(id, change, context).await? {
+                    return Ok(written);
                 }
             }
             let message = format!("the key was changed by others {ATTEMPTS} times meanwhile");
@@ -44,43 +49,62 @@ impl Database {
         &self,
         id: &KeyId,
         change: &KeyChange,
-    ) -> Result<Option<Arc<KeyRecord>>, StoreError> {
+        context: &ChangeContext,
+    ) -> Result<Option<Written>, StoreError> {
         let found = self.read(Query::Get, &[&&id.as_bytes()[..]]).await?;
         let (Some(before), Some(first)) = (rows::record(&found)?, found.first()) else {
             return Err(StoreError::new(StoreErrorKind::NotFound, "no such key"));
         };
-        let revision = rows::revision(first)?;
+        let written = rows::written(first)?;
         if let KeyChange::Rotate { digest, .. } = change
             && before.secret_version(digest).is_some()
         {
             return Err(already_exists("digest"));
         }
-        let (record, written) = match change.applied_to(&before)? {
-            None => (before, self.delete(id, revision).await),
+        let (after, entry) = Transition::of(change, &before, context)?.into_parts();
+        let Some(entry) = entry else {
+            return Ok(Some(Written::Nothing(before)));
+        };
+        let (record, done) = match after {
+            None => (before, self.delete(id, written, &entry).await),
             Some(after) => {
                 let after = Arc::new(after);
-                let written = self.replace(&after, revision, kind_of(change)).await;
-                (after, written)
+                let done = self.replace(&after, written, &entry, kind_of(change));
+                let done = done.await;
+                (after, done)
             }
         };
-        match written {
-            Ok(true) => Ok(Some(record)),
+        match done {
+            Ok(true) => Ok(Some(Written::Record(record))),
             Ok(false) => Ok(None),
             Err(fault) if fault.is_unique_violation() => Err(already_exists("digest")),
             Err(fault) => Err(fault.into_store_error(self.address())),
         }
     }
 
-    async fn delete(&self, id: &KeyId, revision: i64) -> Result<bool, Fault> {
-        let id = &id.as_bytes()[..];
-        let rows = self.write(Query::Delete, &[&id, &revision]).await?;
+    async fn delete(&self, id: &KeyId, written: i64, entry: &AuditEntry) -> Result<bool, Fault> {
+        let rows = self
+            .write(
+                Query::Delete,
+                &[
+                    &&id.as_bytes()[..],
+                    &written,
+                    &entry.at().as_microsecond(),
+                    &entry.action().as_str(),
+                    &entry.actor(),
+                    &entry.reason(),
+                    &entry.detail(),
+                ],
+            )
+            .await?;
         Ok(!rows.is_empty())
     }
 
     async fn replace(
         &self,
         after: &Arc<KeyRecord>,
-        revision: i64,
+        written: i64,
+        entry: &AuditEntry,
         told: &str,
     ) -> Result<bool, Fault> {
         let records = std::slice::from_ref(after);
@@ -90,18 +114,25 @@ impl Database {
                 Query::Change,
                 &[
                     &keys.ids[0],
-                    &revision,
+                    &written,
                     &keys.names[0],
                     &keys.scopes[0],
                     &keys.expires_at[0],
                     &keys.disabled[0],
                     &keys.revoked_at[0],
                     &keys.reasons[0],
+                    &keys.metadata[0],
+                    &keys.changes[0],
                     &secrets.numbers,
                     &secrets.digests,
                     &secrets.prefixes,
                     &secrets.created_at,
                     &secrets.retires_at,
+                    &entry.at().as_microsecond(),
+                    &entry.action().as_str(),
+                    &entry.actor(),
+                    &entry.reason(),
+                    &entry.detail(),
                     &told,
                 ],
             )

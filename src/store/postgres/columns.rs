@@ -5,6 +5,7 @@ use std::borrow::Borrow;
 use super::timestamptz::Timestamptz;
 use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
+use crate::record::metadata::Metadata;
 use crate::record::revocation::Revocation;
 use crate::record::secret::SecretVersion;
 
@@ -20,6 +21,8 @@ pub(super) struct Keys<'a> {
     pub(super) disabled: Vec<bool>,
     pub(super) revoked_at: Vec<Option<Timestamptz>>,
     pub(super) reasons: Vec<Option<&'a str>>,
+    pub(super) metadata: Vec<Option<String>>,
+    pub(super) changes: Vec<i64>,
 }
 
 impl<'a> Keys<'a> {
@@ -37,9 +40,18 @@ impl<'a> Keys<'a> {
             keys.revoked_at
                 .push(revocation.map(|end| Timestamptz(end.at())));
             keys.reasons.push(revocation.map(Revocation::reason));
+            keys.metadata.push(text_of(record.metadata()));
+            keys.changes.push(record.changes().into());
         }
         keys
     }
+}
+
+/// As JSON; nothing where there is none, as with most keys.
+fn text_of(metadata: &Metadata) -> Option<String> {
+    // OK because a map of texts can always be written.
+    let text = || serde_json::to_string(metadata).unwrap_or_default();
+    (!metadata.is_empty()).then(text)
 }
 
 /// The columns of secret versions.

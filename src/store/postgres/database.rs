@@ -15,7 +15,6 @@ use super::options::PostgresOptions;
 use super::pool::Pool;
 use super::sql::{Query, Sql};
 use super::stop::Stop;
-use crate::record::id::KeyId;
 use crate::store::error::{StoreError, StoreErrorKind};
 
 /// The connections of one store.
@@ -31,7 +30,8 @@ pub(super) struct Database {
     turns: [Mutex<()>; TURNS],
 }
 
-/// How many changes of different keys may be under way in this process, about.
+/// How many changes of different keys, and inserts for different owners that have a limit, may be
+/// under way in this process, about.
 const TURNS: usize = 64;
 
 /// How often a statement is sent again that the server gave up.
@@ -122,11 +122,13 @@ impl Database {
         answer
     }
 
-    /// Waits for a key's turn to be changed: of changes at once, each would have to be made again
-    /// after each of the others.
-    pub(super) async fn turn(&self, id: &KeyId) -> tokio::sync::MutexGuard<'_, ()> {
-        let last = id.as_bytes()[KeyId::LEN - 1];
-        self.turns[usize::from(last) % TURNS].lock().await
+    /// Waits for the turn to change a key, or to add one to an owner who has a limit: of changes at
+    /// once, each would have to be made again after each of the others.
+    pub(super) async fn turn(&self, of: &[u8]) -> tokio::sync::MutexGuard<'_, ()> {
+        let mixed = of.iter().fold(0_usize, |mixed, octet| {
+            mixed.wrapping_mul(31).wrapping_add(usize::from(*octet))
+        });
+        self.turns[mixed % TURNS].lock().await
     }
 
     fn overloaded(&self) -> StoreError {

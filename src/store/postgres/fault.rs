@@ -73,6 +73,14 @@ impl Fault {
         self.code() == Some(&SqlState::UNIQUE_VIOLATION)
     }
 
+    /// The table of what is violated.
+    pub(super) fn table(&self) -> Option<&str> {
+        match self {
+            Self::Database(error) => error.as_db_error()?.table(),
+            Self::Store(_) => None,
+        }
+    }
+
     fn class(&self) -> &str {
         let code = self.code().map(SqlState::code);
         code.and_then(|code| code.get(..2)).unwrap_or_default()

@@ -9,40 +9,131 @@ use super::columns::{Keys, Secrets};
 use super::database::Database;
 use super::fault::Fault;
 use super::payload::MOST_IDS;
+use super::rows;
 use super::sql::Query;
+use super::written::Written;
+use crate::record::action::AuditAction;
+use crate::record::audit::AuditEntry;
+use crate::record::change::ChangeRefused;
+use crate::record::context::ChangeContext;
 use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
 use crate::store::error::{StoreError, StoreErrorKind};
 
 type Answer = Result<Arc<KeyRecord>, StoreError>;
 
+/// How often an insert with conditions is made anew because another process was faster.
+const ATTEMPTS: usize = 64;
+
 impl Database {
-    /// Adds a key.
-    pub(super) async fn insert(&self, record: KeyRecord) -> Answer {
-        self.insert_one(Arc::new(record)).await
+    /// Adds a key, unless an earlier insert had the context's idempotency key.
+    pub(super) async fn insert(
+        &self,
+        record: KeyRecord,
+        context: &ChangeContext,
+    ) -> Result<Written, StoreError> {
+        let record = Arc::new(record);
+        if !has_conditions(context) {
+            return self.insert_one(record, context).await.map(Written::Record);
+        }
+        self.within(async {
+            // Not every insert waits for the others of its owner: only those that are counted.
+            let _turn = match context.max_keys_of_owner() {
+                Some(_) => Some(self.turn(record.owner().as_bytes()).await),
+                None => None,
+            };
+            let mut refusals = 0;
+            for _ in 0..ATTEMPTS {
+                match self.try_to_insert(&record, context).await {
+                    Ok(None) => {}
+                    Ok(Some(written)) => return Ok(written),
+                    // That of an insert with the same idempotency key, which was not seen yet?
+                    Err(error) if error.kind() == StoreErrorKind::AlreadyExists => {
+                        refusals += 1;
+                        if refusals == 2 || context.idempotency_key().is_none() {
+                            return Err(error);
+                        }
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            let message = format!("others added keys {ATTEMPTS} times meanwhile");
+            Err(StoreError::new(StoreErrorKind::Overloaded, message))
+        })
+        .await
     }
 
     /// Adds many keys, a batch in each statement; each batch has the deadline of a call.
-    pub(super) async fn insert_many(&self, records: Vec<KeyRecord>) -> Vec<Answer> {
+    pub(super) async fn insert_many(
+        &self,
+        records: Vec<KeyRecord>,
+        context: &ChangeContext,
+    ) -> Vec<Answer> {
+        let context = context.for_many();
         let mut answers = Vec::with_capacity(records.len());
         for batch in batches(records) {
-            answers.extend(self.insert_batch(batch).await);
+            answers.extend(self.insert_batch(batch, &context).await);
         }
         answers
     }
 
-    async fn insert_one(&self, record: Arc<KeyRecord>) -> Answer {
+    /// `None` when somebody else was faster.
+    async fn try_to_insert(
+        &self,
+        record: &Arc<KeyRecord>,
+        context: &ChangeContext,
+    ) -> Result<Option<Written>, StoreError> {
+        let standing = self.standing(record.owner(), context).await?;
+        if let Some(id) = standing.earlier {
+            let found = self.read(Query::Get, &[&id]).await?;
+            // It may have been deleted meanwhile.
+            return Ok(rows::record(&found)?.map(Written::Nothing));
+        }
+        let mut place = None;
+        if let Some(max) = context.max_keys_of_owner() {
+            if standing.keys >= max {
+                return Err(ChangeRefused::TooManyKeys.into());
+            }
+            place = Some(standing.next_place);
+        }
+        let sent = self
+            .send(std::slice::from_ref(record), context, place)
+            .await;
+        match sent {
+            Ok(added) => added.answer(record.clone()).map(Written::Record).map(Some),
+            Err(fault) if fault.is_unique_violation() && !self.is_of_a_digest(&fault) => Ok(None),
+            Err(fault) => Err(self.refusal(fault)),
+        }
+    }
+
+    async fn standing(&self, owner: &str, context: &ChangeContext) -> Result<Standing, StoreError> {
+        let idempotency_key = context.idempotency_key().map(|key| &key[..]);
+        let max = context.max_keys_of_owner().unwrap_or(0);
+        let max = i64::try_from(max).unwrap_or(i64::MAX);
+        let found = self
+            .read(Query::Standing, &[&idempotency_key, &owner, &max])
+            .await?;
+        let standing = found.first().map(Standing::read).transpose();
+        let standing = standing.map_err(|fault| fault.into_store_error(self.address()))?;
+        Ok(standing.unwrap_or_default())
+    }
+
+    async fn insert_one(&self, record: Arc<KeyRecord>, context: &ChangeContext) -> Answer {
         let sent = async {
-            let sent = self.send(std::slice::from_ref(&record)).await;
-            sent.map_err(|fault| self.refusal(fault))
+            let sent = self.send(std::slice::from_ref(&record), context, None);
+            sent.await.map_err(|fault| self.refusal(fault))
         };
         self.within(sent).await?.answer(record)
     }
 
-    async fn insert_batch(&self, batch: Vec<Arc<KeyRecord>>) -> Vec<Answer> {
+    async fn insert_batch(
+        &self,
+        batch: Vec<Arc<KeyRecord>>,
+        context: &ChangeContext,
+    ) -> Vec<Answer> {
         let mut of_a_record = false;
         let sent = async {
-            self.send(&batch).await.map_err(|fault| {
+            self.send(&batch, context, None).await.map_err(|fault| {
                 of_a_record = fault.is_of_the_record();
                 self.refusal(fault)
             })
@@ -53,7 +144,7 @@ impl Database {
             Err(_) if of_a_record => {
                 let mut answers = Vec::with_capacity(batch.len());
                 for record in batch {
-                    answers.push(self.insert_one(record).await);
+                    answers.push(self.insert_one(record, context).await);
                 }
                 answers
             }
@@ -61,8 +152,17 @@ impl Database {
         }
     }
 
-    async fn send(&self, batch: &[Arc<KeyRecord>]) -> Result<Outcomes, Fault> {
+    async fn send(
+        &self,
+        batch: &[Arc<KeyRecord>],
+        context: &ChangeContext,
+        place: Option<i64>,
+    ) -> Result<Outcomes, Fault> {
         let (keys, secrets) = (Keys::of(batch), Secrets::of(batch));
+        let entries = batch.iter().map(|one| AuditEntry::of_insert(one, context));
+        let entries: Vec<_> = entries.collect();
+        let details: Vec<_> = entries.iter().map(AuditEntry::detail).collect();
+        let idempotency_key = context.idempotency_key().map(|key| &key[..]);
         let rows = self
             .write(
                 Query::Insert,
@@ -76,6 +176,9 @@ impl Database {
                     &keys.disabled,
                     &keys.revoked_at,
                     &keys.reasons,
+                    &keys.metadata,
+                    &keys.changes,
+                    &details,
                     &secrets.key_ids,
                     &secrets.numbers,
                     &secrets.digests,
@@ -83,6 +186,12 @@ impl Database {
                     &secrets.created_at,
                     &secrets.retires_at,
                     &secrets.last_used_at,
+                    &context.at().as_microsecond(),
+                    &AuditAction::Issued.as_str(),
+                    &context.actor(),
+                    &context.reason(),
+                    &place,
+                    &idempotency_key,
                 ],
             )
             .await?;
@@ -94,6 +203,35 @@ impl Database {
             return already_exists("digest");
         }
         fault.into_store_error(self.address())
+    }
+
+    /// Whether a digest is what must be unique, and not a place or an idempotency key.
+    fn is_of_a_digest(&self, fault: &Fault) -> bool {
+        fault.table() == Some(&self.sql().name("secrets"))
+    }
+}
+
+/// Whether something must hold for a key to be added.
+fn has_conditions(context: &ChangeContext) -> bool {
+    context.max_keys_of_owner().is_some() || context.idempotency_key().is_some()
+}
+
+/// What an insert with conditions goes by.
+#[derive(Default)]
+struct Standing {
+    /// The key that an earlier insert with the idempotency key has added.
+    earlier: Option<Vec<u8>>,
+    keys: u64,
+    next_place: i64,
+}
+
+impl Standing {
+    fn read(row: &Row) -> Result<Self, Fault> {
+        Ok(Self {
+            earlier: row.try_get(0)?,
+            keys: row.try_get::<_, i64>(1)?.unsigned_abs(),
+            next_place: row.try_get(2)?,
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Keys in PostgreSQL, shared by many machines; see [`PostgresStore`].
 
 mod address;
+mod audit;
 mod backoff;
 mod change;
 mod columns;
@@ -8,6 +9,7 @@ mod connector;
 mod database;
 mod fault;
 mod feed;
+mod forget;
 mod hidden;
 mod insert;
 mod link;
@@ -15,13 +17,17 @@ mod migrate;
 mod options;
 mod payload;
 mod pool;
+mod reading;
 mod rows;
 mod sql;
 mod stop;
 mod store;
+mod tables;
 mod timestamptz;
 mod tls;
 mod usage;
+mod writing;
+mod written;
 
 pub use options::PostgresOptions;
 pub use store::PostgresStore;

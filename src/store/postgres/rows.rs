@@ -10,6 +10,7 @@ use super::timestamptz::Timestamptz;
 use crate::key::digest::KeyDigest;
 use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
+use crate::record::metadata::Metadata;
 use crate::record::revocation::Revocation;
 use crate::record::secret::SecretVersion;
 use crate::scope::set::ScopeSet;
@@ -33,9 +34,9 @@ pub(super) fn records(rows: &[Row]) -> Result<Vec<Arc<KeyRecord>>, StoreError> {
     Ok(records)
 }
 
-/// How often the key in this row was changed.
-pub(super) fn revision(row: &Row) -> Result<i64, StoreError> {
-    row.try_get(9).map_err(|error| corrupt(row, error.into()))
+/// What a change of the key in this row goes by, which was read by its id.
+pub(super) fn written(row: &Row) -> Result<i64, StoreError> {
+    row.try_get(17).map_err(|error| corrupt(row, error.into()))
 }
 
 type Defect = Box<dyn Error + Send + Sync>;
@@ -46,6 +47,8 @@ fn read_record(first: &Row, rows: &[Row]) -> Result<KeyRecord, Defect> {
     let name: &str = first.try_get(2)?;
     let scopes: &str = first.try_get(3)?;
     let reason: Option<&str> = first.try_get(8)?;
+    let metadata: Option<&str> = first.try_get(9)?;
+    let changes: i64 = first.try_get(10)?;
     let revocation = match (time(first, 7)?, reason) {
         (Some(Timestamptz(at)), Some(reason)) => Some(Revocation::new(at, reason)),
         (None, None) => None,
@@ -53,25 +56,35 @@ fn read_record(first: &Row, rows: &[Row]) -> Result<KeyRecord, Defect> {
     };
     let versions = rows.iter().filter_map(|row| read_version(row).transpose());
     let Timestamptz(created_at) = required(first, 4)?;
-    Ok(KeyRecord::new(id, owner, name, created_at)
+    let record = KeyRecord::new(id, owner, name, created_at)
+        .with_changes(u32::try_from(changes)?)
         .with_scopes(ScopeSet::from_stored_lossy(scopes.split(' ')))
         .with_expires_at(time(first, 5)?.map(|Timestamptz(at)| at))
         .with_disabled(required(first, 6)?)
         .with_revocation(revocation)
-        .with_secret_versions(versions.collect::<Result<Vec<_>, Defect>>()?))
+        .with_secret_versions(versions.collect::<Result<Vec<_>, Defect>>()?);
+    Ok(match metadata {
+        Some(metadata) => record.with_metadata(read_metadata(metadata)?),
+        None => record,
+    })
+}
+
+/// What is wrong is not repeated: it is the owner's.
+fn read_metadata(text: &str) -> Result<Metadata, Defect> {
+    serde_json::from_str(text).map_err(|_| "expected metadata as a JSON object of texts".into())
 }
 
 /// `None` where the key has no secret version.
 fn read_version(row: &Row) -> Result<Option<SecretVersion>, Defect> {
-    let Some(number) = row.try_get::<_, Option<i64>>(10)? else {
+    let Some(number) = row.try_get::<_, Option<i64>>(11)? else {
         return Ok(None);
     };
-    let digest = KeyDigest::from_bytes(row.try_get::<_, &[u8]>(11)?.try_into()?);
-    let prefix = row.try_get::<_, &str>(12)?.parse()?;
-    let Timestamptz(created_at) = required(row, 13)?;
+    let digest = KeyDigest::from_bytes(row.try_get::<_, &[u8]>(12)?.try_into()?);
+    let prefix = row.try_get::<_, &str>(13)?.parse()?;
+    let Timestamptz(created_at) = required(row, 14)?;
     let version = SecretVersion::new(u32::try_from(number)?, digest, prefix, created_at)
-        .with_retires_at(time(row, 14)?.map(|Timestamptz(at)| at))
-        .with_last_used_at(time(row, 15)?.map(|Timestamptz(at)| at));
+        .with_retires_at(time(row, 15)?.map(|Timestamptz(at)| at))
+        .with_last_used_at(time(row, 16)?.map(|Timestamptz(at)| at));
     Ok(Some(version))
 }
 

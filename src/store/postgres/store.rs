@@ -1,9 +1,11 @@
 //! The store in PostgreSQL.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tokio_postgres::Config;
 use tokio_postgres::types::ToSql;
 
@@ -17,14 +19,16 @@ use super::sql::{Query, Sql};
 use super::stop::{Alive, Stop};
 use crate::key::digest::KeyDigest;
 use crate::record::change::KeyChange;
+use crate::record::context::ChangeContext;
 use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
+use crate::store::audit_page::{AuditPage, AuditPageRequest};
 use crate::store::error::StoreError;
 use crate::store::feed::{ChangeFeed, FeedEvent, FeedListener};
 use crate::store::key_store::KeyStore;
 use crate::store::page::{KeyPage, PageRequest};
 use crate::store::registry::KeyRegistry;
-use crate::store::usage::KeyUse;
+use crate::store::usage::{UsageBatch, UsageBucket};
 
 /// Keeps keys in PostgreSQL, where many machines share them and they outlive every process.
 ///
@@ -160,12 +164,6 @@ impl PostgresStore {
     pub async fn migrate(&self) -> Result<(), StoreError> {
         self.0.database.migrate().await
     }
-
-    fn tell_added(&self, answer: &Result<Arc<KeyRecord>, StoreError>) {
-        if let Ok(record) = answer {
-            self.0.feed.tell(FeedEvent::Added(record.id()));
-        }
-    }
 }
 
 #[async_trait]
@@ -182,20 +180,28 @@ impl KeyStore for PostgresStore {
 
 #[async_trait]
 impl KeyRegistry for PostgresStore {
-    async fn insert(&self, record: KeyRecord) -> Result<Arc<KeyRecord>, StoreError> {
-        let answer = self.0.database.insert(record).await;
-        self.tell_added(&answer);
-        answer
+    async fn insert(
+        &self,
+        record: KeyRecord,
+        context: &ChangeContext,
+    ) -> Result<Arc<KeyRecord>, StoreError> {
+        let written = self.0.database.insert(record, context).await?;
+        let (record, is_new) = written.into_parts();
+        if is_new {
+            self.0.feed.tell(FeedEvent::Added(record.id()));
+        }
+        Ok(record)
     }
 
     /// In statements of up to 240 records; each has the deadline of a call.
     async fn insert_many(
         &self,
         records: Vec<KeyRecord>,
+        context: &ChangeContext,
     ) -> Vec<Result<Arc<KeyRecord>, StoreError>> {
-        let answers = self.0.database.insert_many(records).await;
-        for answer in &answers {
-            self.tell_added(answer);
+        let answers = self.0.database.insert_many(records, context).await;
+        for record in answers.iter().flatten() {
+            self.0.feed.tell(FeedEvent::Added(record.id()));
         }
         answers
     }
@@ -218,14 +224,46 @@ impl KeyRegistry for PostgresStore {
         Ok(KeyPage::new(page, rows::records(&found.await?)?))
     }
 
-    async fn apply(&self, id: &KeyId, change: &KeyChange) -> Result<Arc<KeyRecord>, StoreError> {
-        let record = self.0.database.apply(id, change).await?;
-        self.0.feed.tell(FeedEvent::of(*id, change));
+    async fn apply(
+        &self,
+        id: &KeyId,
+        change: &KeyChange,
+        context: &ChangeContext,
+    ) -> Result<Arc<KeyRecord>, StoreError> {
+        let written = self.0.database.apply(id, change, context).await?;
+        let (record, is_new) = written.into_parts();
+        if is_new {
+            self.0.feed.tell(FeedEvent::of(*id, change));
+        }
         Ok(record)
     }
 
-    async fn record_usage(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
-        self.0.database.note(uses).await
+    async fn audit(&self, owner: &str, page: &AuditPageRequest) -> Result<AuditPage, StoreError> {
+        self.0.database.audit(owner, page).await
+    }
+
+    /// Some thousand entries at a time; each time has the deadline of a call. When it fails, what
+    /// it has forgotten before stays forgotten.
+    async fn forget_audit_before(&self, at: Timestamp) -> Result<u64, StoreError> {
+        self.0.database.forget_audit(at).await
+    }
+
+    /// In one statement, which has the deadline of a call.
+    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+        self.0.database.count(batch).await
+    }
+
+    async fn usage(
+        &self,
+        id: &KeyId,
+        hours: Range<Timestamp>,
+    ) -> Result<Vec<UsageBucket>, StoreError> {
+        self.0.database.usage(id, hours).await
+    }
+
+    /// Some thousand sums at a time, as [`forget_audit_before`](Self::forget_audit_before).
+    async fn forget_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
+        self.0.database.forget_usage(hour).await
     }
 }
 

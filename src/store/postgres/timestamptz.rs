@@ -1,4 +1,5 @@
-//! Times as PostgreSQL keeps them: microseconds since 2000.
+//! Times as PostgreSQL keeps them, in microseconds: since 2000 those of keys, and since 1970 those of
+//! what is done with them.
 
 use std::error::Error;
 
@@ -6,7 +7,7 @@ use bytes::BytesMut;
 use jiff::Timestamp;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checked};
 
-use crate::record::moment::from_microsecond;
+use crate::record::moment::{Moment, from_microsecond};
 
 /// A time as a `timestamptz`.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +15,31 @@ pub(super) struct Timestamptz(pub(super) Timestamp);
 
 /// From 1970, where jiff begins to count, to 2000, where PostgreSQL does, in microseconds.
 const BETWEEN_EPOCHS: i64 = 946_684_800_000_000;
+
+impl Timestamptz {
+    /// `None` for a time that PostgreSQL does not hold.
+    pub(super) fn if_held(time: Timestamp) -> Option<Self> {
+        (time.as_microsecond() >= EARLIEST).then_some(Self(time))
+    }
+}
+
+/// 24 November 4714 BC, in microseconds since 1970.
+const EARLIEST: i64 = -210_866_803_200_000_000;
+
+/// The latest microsecond since 1970 that is not after a time.
+pub(super) fn microsecond(time: Timestamp) -> i64 {
+    Moment::floor(time).timestamp().as_microsecond()
+}
+
+/// The time so many microseconds after 1970; the first or last where there is none.
+pub(super) fn timestamp(microsecond: i64) -> Timestamp {
+    let end = if microsecond < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    };
+    from_microsecond(microsecond).unwrap_or(end)
+}
 
 impl ToSql for Timestamptz {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {

@@ -1,52 +1,98 @@
-//! Notes uses of keys.
+//! Counts uses of keys.
 
-use std::collections::BTreeMap;
+use std::ops::Range;
+
+use jiff::Timestamp;
+use tokio_postgres::Row;
 
 use super::database::Database;
+use super::fault::Fault;
 use super::sql::Query;
-use super::timestamptz::Timestamptz;
+use super::timestamptz::{Timestamptz, microsecond, timestamp};
 use crate::record::id::KeyId;
 use crate::store::error::StoreError;
-use crate::store::usage::KeyUse;
-
-/// How many uses one statement notes.
-const MOST_USES: usize = 1_000;
+use crate::store::usage::{KeyUse, UsageBatch, UsageBucket};
 
 impl Database {
-    /// Notes uses; each thousand has the deadline of a call.
-    pub(super) async fn note(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
-        let mut latest = BTreeMap::new();
-        for one in uses {
-            let used_at = latest
-                .entry((one.key(), one.secret_version()))
-                .or_insert(one.last_used_at());
-            *used_at = one.last_used_at().max(*used_at);
-        }
-        let latest: Vec<_> = latest.into_iter().collect();
-        for batch in latest.chunks(MOST_USES) {
-            self.within(self.note_batch(batch)).await?;
-        }
-        Ok(())
+    /// Counts a batch, all of it or nothing, once.
+    pub(super) async fn count(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+        let Some(heard_at) = batch.last_used_at().map(microsecond) else {
+            return Ok(());
+        };
+        let sequence = i64::try_from(batch.sequence()).unwrap_or(i64::MAX);
+        let uses = Uses::of(batch.uses());
+        self.within(async {
+            let counted = self
+                .write(
+                    Query::Use,
+                    &[
+                        &&batch.writer()[..],
+                        &sequence,
+                        &heard_at,
+                        &uses.keys,
+                        &uses.versions,
+                        &uses.used_at,
+                        &uses.hours,
+                        &uses.allowed,
+                        &uses.refused,
+                    ],
+                )
+                .await;
+            let counted = counted.map_err(|fault| fault.into_store_error(self.address()));
+            counted.map(drop)
+        })
+        .await
     }
 
-    async fn note_batch(
+    /// The sums of a key in hours that start within the range.
+    pub(super) async fn usage(
         &self,
-        batch: &[((KeyId, u32), jiff::Timestamp)],
-    ) -> Result<(), StoreError> {
-        let ids: Vec<_> = batch
-            .iter()
-            .map(|((id, _), _)| id.as_bytes().to_vec())
-            .collect();
-        let numbers: Vec<_> = batch
-            .iter()
-            .map(|((_, number), _)| i64::from(*number))
-            .collect();
-        let times: Vec<_> = batch
-            .iter()
-            .map(|(_, used_at)| Timestamptz(*used_at))
-            .collect();
-        let noted = self.write(Query::Use, &[&ids, &numbers, &times]).await;
-        let noted = noted.map_err(|fault| fault.into_store_error(self.address()));
-        noted.map(drop)
+        id: &KeyId,
+        hours: Range<Timestamp>,
+    ) -> Result<Vec<UsageBucket>, StoreError> {
+        let (id, start) = (&id.as_bytes()[..], microsecond(hours.start));
+        let end = microsecond(hours.end);
+        let found = self
+            .within(self.read(Query::Usage, &[&id, &start, &end]))
+            .await?;
+        let buckets: Result<Vec<_>, Fault> = found.iter().map(bucket).collect();
+        buckets.map_err(|fault| fault.into_store_error(self.address()))
+    }
+}
+
+fn bucket(row: &Row) -> Result<UsageBucket, Fault> {
+    let count = |column| Ok::<_, Fault>(row.try_get::<_, i64>(column)?.max(0).unsigned_abs());
+    let version = u32::try_from(row.try_get::<_, i64>(1)?).unwrap_or(u32::MAX);
+    let hour = timestamp(row.try_get(0)?);
+    Ok(UsageBucket::new(hour, version, count(2)?, count(3)?))
+}
+
+/// The columns of uses.
+#[derive(Default)]
+struct Uses {
+    keys: Vec<Vec<u8>>,
+    versions: Vec<i64>,
+    used_at: Vec<Option<Timestamptz>>,
+    hours: Vec<i64>,
+    allowed: Vec<i64>,
+    refused: Vec<i64>,
+}
+
+impl Uses {
+    fn of(uses: &[KeyUse]) -> Self {
+        let mut columns = Self::default();
+        // OK because no count of a use is above 2^53.
+        let count = |count| i64::try_from(count).unwrap_or(i64::MAX);
+        for one in uses {
+            columns.keys.push(one.key().as_bytes().to_vec());
+            columns.versions.push(one.secret_version().into());
+            columns
+                .used_at
+                .push(Timestamptz::if_held(one.last_used_at()));
+            columns.hours.push(microsecond(one.hour()));
+            columns.allowed.push(count(one.allowed()));
+            columns.refused.push(count(one.refused()));
+        }
+        columns
     }
 }

@@ -1,0 +1,139 @@
+//! Statements that write. Each is a whole change, so that it happens or does not.
+
+/// All or nothing of each key: one with a digest that is known is left out as a whole. A digest,
+/// place or idempotency key that somebody else adds at the same moment fails the statement.
+pub(super) const INSERT: &str = "\
+WITH input AS (
+    SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::timestamptz[],
+        $6::timestamptz[], $7::boolean[], $8::timestamptz[], $9::text[], $10::text[],
+        $11::bigint[], $12::text[])
+    AS i (id, owner, name, scopes, created_at, expires_at, disabled, revoked_at, revoked_reason,
+        metadata, changes, detail)
+), secret AS (
+    SELECT * FROM unnest($13::bytea[], $14::bigint[], $15::bytea[], $16::text[],
+        $17::timestamptz[], $18::timestamptz[], $19::timestamptz[])
+    AS v (key_id, number, digest, prefix, created_at, retires_at, last_used_at)
+), known AS (
+    SELECT DISTINCT v.key_id FROM secret v JOIN {p}secrets s ON s.digest = v.digest
+), added AS (
+    INSERT INTO {p}keys
+        (id, owner, name, scopes, created_at, expires_at, disabled, revoked_at, revoked_reason,
+        metadata, changes, place)
+    SELECT i.id, i.owner, i.name, i.scopes, i.created_at, i.expires_at, i.disabled, i.revoked_at,
+        i.revoked_reason, i.metadata, i.changes, $24::bigint
+    FROM input i WHERE NOT EXISTS (SELECT FROM known WHERE known.key_id = i.id)
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id
+), outcome AS MATERIALIZED (
+    SELECT i.id, i.owner, i.detail, a.id IS NOT NULL AS is_new
+    FROM input i LEFT JOIN added a ON a.id = i.id
+), kept AS (
+    INSERT INTO {p}secrets
+        (key_id, number, digest, prefix, created_at, retires_at, last_used_at)
+    SELECT v.* FROM secret v JOIN added a ON a.id = v.key_id
+), remembered AS (
+    INSERT INTO {p}idempotency (idempotency_key, key_id, at)
+    SELECT $25::bytea, a.id, $20::bigint FROM added a WHERE $25 IS NOT NULL
+), entered AS (
+    INSERT INTO {p}audit (at, action, key_id, owner, actor, reason, detail)
+    SELECT $20, $21::text, o.id, o.owner, $22::text, $23::text, o.detail
+    FROM outcome o WHERE o.is_new
+), told AS (
+    SELECT pg_notify('{p}changes', 'a' || string_agg(encode(id, 'hex'), ''))
+    FROM added HAVING count(*) > 0
+)
+SELECT o.id, o.is_new, known.key_id IS NOT NULL AND k.id IS NULL
+FROM outcome o
+LEFT JOIN known ON known.key_id = o.id
+LEFT JOIN {p}keys k ON k.id = o.id
+LEFT JOIN told ON true";
+
+/// No row where somebody else was faster; then nothing is written. `last_used_at` is left alone.
+/// Secrets are locked in the order in which uses lock them.
+pub(super) const CHANGE: &str = "\
+WITH changed AS (
+    UPDATE {p}keys SET name = $3, scopes = $4, expires_at = $5, disabled = $6, revoked_at = $7,
+        revoked_reason = $8, metadata = $9, changes = $10, written = written + 1
+    WHERE id = $1 AND written = $2
+    RETURNING id, owner
+), version AS (
+    SELECT * FROM unnest($11::bigint[], $12::bytea[], $13::text[], $14::timestamptz[],
+        $15::timestamptz[])
+    AS v (number, digest, prefix, created_at, retires_at)
+), touched AS (
+    SELECT s.digest, v.number IS NULL AS is_dropped, v.retires_at
+    FROM changed c JOIN {p}secrets s ON s.key_id = c.id LEFT JOIN version v ON v.number = s.number
+    WHERE v.number IS NULL OR s.retires_at IS DISTINCT FROM v.retires_at
+    ORDER BY s.number
+    FOR NO KEY UPDATE OF s
+), dropped AS (
+    DELETE FROM {p}secrets s USING touched t WHERE s.digest = t.digest AND t.is_dropped
+), ended AS (
+    UPDATE {p}secrets s SET retires_at = t.retires_at FROM touched t
+    WHERE s.digest = t.digest AND NOT t.is_dropped
+), added AS (
+    INSERT INTO {p}secrets (key_id, number, digest, prefix, created_at, retires_at)
+    SELECT c.id, v.* FROM changed c CROSS JOIN version v
+    WHERE NOT EXISTS (
+        SELECT FROM {p}secrets s WHERE s.key_id = c.id AND s.number = v.number
+    )
+), entered AS (
+    INSERT INTO {p}audit (at, action, key_id, owner, actor, reason, detail)
+    SELECT $16::bigint, $17::text, id, owner, $18::text, $19::text, $20::text FROM changed
+)
+SELECT pg_notify('{p}changes', $21::text || encode(id, 'hex')) FROM changed";
+
+/// What else there is of the key goes by its references.
+pub(super) const DELETE: &str = "\
+WITH gone AS (
+    DELETE FROM {p}keys WHERE id = $1 AND written = $2 RETURNING id, owner
+), entered AS (
+    INSERT INTO {p}audit (at, action, key_id, owner, actor, reason, detail)
+    SELECT $3::bigint, $4::text, id, owner, $5::text, $6::text, $7::text FROM gone
+)
+SELECT pg_notify('{p}changes', 'c' || encode(id, 'hex')) FROM gone";
+
+/// Nothing where the writer's batch was counted before. Rows are locked in one order, so that two
+/// batches at once do not lock each other out; a key so that it is not deleted meanwhile, which
+/// keeps no change waiting. Sums end at the greatest number.
+pub(super) const USE: &str = "\
+WITH heard AS (
+    INSERT INTO {p}writers AS w (writer, sequence, heard_at) VALUES ($1, $2, $3)
+    ON CONFLICT (writer) DO UPDATE
+    SET sequence = EXCLUDED.sequence, heard_at = GREATEST(w.heard_at, EXCLUDED.heard_at)
+    WHERE w.sequence < EXCLUDED.sequence
+    RETURNING writer
+), due AS (
+    SELECT s.digest, u.*
+    FROM heard
+    CROSS JOIN unnest($4::bytea[], $5::bigint[], $6::timestamptz[], $7::bigint[], $8::bigint[],
+        $9::bigint[])
+    AS u (key_id, number, used_at, hour, allowed, refused)
+    JOIN {p}keys k ON k.id = u.key_id
+    JOIN {p}secrets s ON s.key_id = u.key_id AND s.number = u.number
+    ORDER BY u.key_id, u.number, u.hour
+    FOR KEY SHARE OF k FOR NO KEY UPDATE OF s
+), latest AS (
+    SELECT digest, max(used_at) AS used_at FROM due GROUP BY digest
+), noted AS (
+    UPDATE {p}secrets s SET last_used_at = GREATEST(s.last_used_at, l.used_at)
+    FROM latest l
+    WHERE s.digest = l.digest AND (s.last_used_at IS NULL OR s.last_used_at < l.used_at)
+)
+INSERT INTO {p}usage AS u (key_id, hour, number, allowed, refused)
+SELECT key_id, hour, number, allowed, refused FROM due WHERE allowed > 0 OR refused > 0
+ON CONFLICT (key_id, hour, number) DO UPDATE SET
+    allowed = LEAST(u.allowed, 9223372036854775807 - EXCLUDED.allowed) + EXCLUDED.allowed,
+    refused = LEAST(u.refused, 9223372036854775807 - EXCLUDED.refused) + EXCLUDED.refused";
+
+/// Some at a time, so that nothing is locked for long. It waits for nobody: what somebody else has
+/// locked at this moment is in use, or is forgotten by another process.
+pub(super) const FORGET: &str = "\
+WITH gone AS (
+    DELETE FROM {p}{table} WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM {p}{table} WHERE {time} < $1 ORDER BY {time} LIMIT $2
+        FOR UPDATE SKIP LOCKED
+    ))
+    RETURNING 1
+)
+SELECT count(*) FROM gone";
