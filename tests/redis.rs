@@ -21,3 +21,7 @@ mod races;
 mod redis_server;
 #[path = "redis/tls.rs"]
 mod tls;
+#[path = "redis/trail.rs"]
+mod trail;
+#[path = "redis/usage.rs"]
+mod usage;

@@ -7,7 +7,7 @@ use crate::fresh::{self, cached, object, wait};
 use crate::redis_server::RedisServer;
 
 async fn open(server: &RedisServer, prefix: &str) -> RedisStore {
-    let options = RedisOptions::new().with_prefix(prefix);
+    let options = RedisOptions::new().with_key_prefix(prefix);
     let store = RedisStore::connect_with(&server.url(), options)
         .await
         .unwrap();

@@ -1,10 +1,11 @@
 //! Values that are none of the store's.
 
+use jiff::Timestamp;
 use tower_api_key::record::{KeyChange, KeyRecord};
-use tower_api_key::store::{KeyUse, PageRequest, StoreErrorKind};
+use tower_api_key::store::{AuditPageRequest, KeyUse, PageRequest, StoreErrorKind};
 use tower_api_key::{KeyRegistry, KeyStore};
 
-use crate::kit::{RedisServer, assert_is, at, digest, find, id, record, store};
+use crate::kit::{RedisServer, assert_is, at, batch, context, digest, find, id, record, store};
 
 const ID: &str = "00000000000000000000000000000001";
 
@@ -22,7 +23,7 @@ async fn what_is_no_record_is_corrupt() {
     let other_type =
         format!("expected a value of the store in redis at {address}, found one of another type");
     let corrupt = StoreErrorKind::Corrupt;
-    store.insert(record(1)).await.unwrap();
+    store.insert(record(1), &context()).await.unwrap();
     let good = server.command(&["HGET", &key, "record"]);
     let good = good.split("\r\n").nth(1).unwrap();
     let moved = good.replace(&ID[..8], "00000001");
@@ -51,7 +52,7 @@ async fn what_is_no_record_is_corrupt() {
             &no_record,
         );
         assert_is(
-            store.apply(&id(1), &KeyChange::Enable).await,
+            store.apply(&id(1), &KeyChange::Enable, &context()).await,
             corrupt,
             &no_record,
         );
@@ -80,13 +81,71 @@ async fn what_is_no_record_is_corrupt() {
     server.command(&["SET", &key, "x"]);
     assert_is(store.find(&digest(1)).await, corrupt, &other_type);
     assert_is(store.get(&id(1)).await, corrupt, &other_type);
-    store.insert(record(2)).await.unwrap();
+    store.insert(record(2), &context()).await.unwrap();
     let uses = [used_key, KeyUse::new(id(2), 1, at(2))];
-    let message = format!("{start}a value of another type");
-    assert_is(store.record_usage(&uses).await, corrupt, &message);
+    store.record_usage(&batch(uses)).await.unwrap();
     assert_eq!(find(&store, 2).await.unwrap().last_used_at(), Some(at(2)));
-    server.command(&["SET", "{tower_api_key}:owner:acct_7", "x"]);
-    let other = KeyRecord::new(id(3), "acct_7", "CI", at(0));
-    assert_is(store.insert(other).await, corrupt, &other_type);
-    assert_eq!(store.get(&id(3)).await.unwrap(), None);
+    for (number, broken) in ["owner", "revoked", "audit"].into_iter().enumerate() {
+        let owner = format!("acct_{number}");
+        let name = format!("{{tower_api_key}}:{broken}:{owner}");
+        server.command(&["SET", &name, "x"]);
+        let other = KeyRecord::new(id(3), &*owner, "CI", at(0));
+        assert_is(store.insert(other, &context()).await, corrupt, &other_type);
+        assert_eq!(store.get(&id(3)).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_entry_or_sum_is_corrupt() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let store = store(&server).await;
+    store.insert(record(1), &context()).await.unwrap();
+    store.insert(record(2), &context()).await.unwrap();
+    let address = server.address();
+    let start = format!("expected a record of the store in redis at {address}, found ");
+    let trail = "{tower_api_key}:audit:acct_42";
+    let page = AuditPageRequest::default();
+    for text in [
+        "",
+        "3",
+        "x{}",
+        "3{}",
+        r#"3{"at":0,"action":"eaten","key":"","actor":"","reason":"","detail":""}"#,
+    ] {
+        server.command(&["ZADD", trail, "3", text]);
+        let message = format!("{start}something else in an audit trail");
+        let read = store.audit("acct_42", &page).await;
+        assert_is(read, StoreErrorKind::Corrupt, &message);
+        server.command(&["ZREM", trail, text]);
+    }
+    assert_eq!(
+        store.audit("acct_42", &page).await.unwrap().entries().len(),
+        2
+    );
+
+    // Broken sums hold up no others, and one that is full stays as it is.
+    let uses = [1, 2].map(|number| KeyUse::new(id(number), 1, at(0)).with_allowed(1));
+    let sums = format!("{{tower_api_key}}:usage:{ID}");
+    let hours = || Timestamp::MIN..Timestamp::MAX;
+    store.record_usage(&batch(uses)).await.unwrap();
+    let place = "a200490896:1";
+    assert_eq!(server.command(&["HGET", &sums, place]), "$1\r\n1\r\n");
+    let most = i64::MAX.to_string();
+    for (value, expected) in [(&*most, Some(i64::MAX as u64)), ("x", None)] {
+        server.command(&["HSET", &sums, place, value]);
+        store.record_usage(&batch(uses)).await.unwrap();
+        let read = store.usage(&id(1), hours()).await;
+        match expected {
+            Some(sum) => assert_eq!(read.unwrap()[0].allowed(), sum),
+            None => {
+                let message = format!("{start}something else as a sum of uses");
+                assert_is(read, StoreErrorKind::Corrupt, &message);
+            }
+        }
+    }
+    server.command(&["SET", &sums, "x"]);
+    store.record_usage(&batch(uses)).await.unwrap();
+    assert_eq!(store.usage(&id(2), hours()).await.unwrap()[0].allowed(), 4);
 }

@@ -4,13 +4,15 @@ use std::error::Error;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use tower_api_key::record::KeyChange;
-use tower_api_key::store::{KeyUse, PageRequest, RedisOptions, RedisStore, StoreErrorKind};
+use tower_api_key::record::{AuditAction, KeyChange, KeyRecord};
+use tower_api_key::store::{
+    AuditPageRequest, KeyUse, PageRequest, RedisOptions, RedisStore, StoreErrorKind,
+};
 use tower_api_key::{KeyRegistry, KeyStore};
 
 use crate::kit::{
-    PASSWORD, RedisServer, assert_is, assert_tells_no_secret, at, digest, find, id, options,
-    record, rotation, store,
+    PASSWORD, RedisServer, assert_is, assert_tells_no_secret, at, batch, context, digest, find, id,
+    options, record, rotation, store,
 };
 
 #[tokio::test]
@@ -72,7 +74,7 @@ async fn options_must_be_able_to_work() {
     ];
     let too_long = "a".repeat(33);
     for bad in ["", "1a", "_a", "A", "a:", "a}", "ä", "a b", &*too_long] {
-        cases.push((new().with_prefix(bad), prefix));
+        cases.push((new().with_key_prefix(bad), prefix));
     }
     for (options, message) in cases {
         let connected = RedisStore::connect_with("redis://127.0.0.1:1", options).await;
@@ -140,7 +142,7 @@ async fn what_the_user_may_not_do_is_said_and_leaves_nothing() {
         return;
     };
     let all = store(&server).await;
-    all.insert(record(1)).await.unwrap();
+    all.insert(record(1), &context()).await.unwrap();
     let size = server.command(&["DBSIZE"]);
     let start = format!(
         "expected permission for the commands, keys and channel of the store in redis at {}, \
@@ -163,7 +165,7 @@ async fn what_the_user_may_not_do_is_said_and_leaves_nothing() {
         server.command(&words);
         let url = format!("redis://{user}:{PASSWORD}@{}", server.address());
         let store = RedisStore::connect_with(&url, options()).await.unwrap();
-        let error = store.insert(record(2)).await.unwrap_err();
+        let error = store.insert(record(2), &context()).await.unwrap_err();
         assert_tells_no_secret(&error);
         assert_eq!(
             error.kind(),
@@ -171,7 +173,7 @@ async fn what_the_user_may_not_do_is_said_and_leaves_nothing() {
             "{user}: {error}"
         );
         assert!(error.to_string().starts_with(&start), "{error}");
-        let answers = store.insert_many(vec![record(2)]).await;
+        let answers = store.insert_many(vec![record(2)], &context()).await;
         assert_eq!(
             answers
                 .into_iter()
@@ -192,20 +194,23 @@ async fn what_the_user_may_not_do_is_said_and_leaves_nothing() {
     let store = RedisStore::connect_with(&url, options()).await.unwrap();
     let heard = crate::kit::Heard::of(&store);
     store.migrate().await.unwrap();
-    store.insert(record(2)).await.unwrap();
+    store.insert(record(2), &context()).await.unwrap();
     store
-        .apply(&id(2), &rotation(digest(3), at(20)))
+        .apply(&id(2), &rotation(digest(3), at(20)), &context())
         .await
         .unwrap();
     store
-        .record_usage(&[KeyUse::new(id(2), 1, at(1))])
+        .record_usage(&batch([KeyUse::new(id(2), 1, at(1))]))
         .await
         .unwrap();
     store
         .list("acct_42", &PageRequest::default())
         .await
         .unwrap();
-    store.apply(&id(2), &KeyChange::Delete).await.unwrap();
+    store
+        .apply(&id(2), &KeyChange::Delete, &context())
+        .await
+        .unwrap();
     heard.proof().await;
 }
 
@@ -215,41 +220,66 @@ async fn a_replica_and_a_full_memory_take_no_change() {
         return;
     };
     let store = store(&server).await;
-    store.insert(record(1)).await.unwrap();
+    store.insert(record(1), &context()).await.unwrap();
+    let gone = KeyRecord::new(id(9), "acct_42", "CI", at(0));
+    store.insert(gone, &context()).await.unwrap();
     let size = server.command(&["DBSIZE"]);
     let address = server.address();
 
     server.command(&["CONFIG", "SET", "maxmemory", "1"]);
     let full = format!("expected room for a change in redis at {address}, found its memory full");
     let unavailable = StoreErrorKind::Unavailable;
-    assert_is(store.insert(record(2)).await, unavailable, &full);
     assert_is(
-        store.apply(&id(1), &KeyChange::Disable).await,
+        store.insert(record(2), &context()).await,
+        unavailable,
+        &full,
+    );
+    assert_is(
+        store.apply(&id(1), &KeyChange::Disable, &context()).await,
         unavailable,
         &full,
     );
     let change = rotation(digest(2), at(20));
-    assert_is(store.apply(&id(1), &change).await, unavailable, &full);
+    assert_is(
+        store.apply(&id(1), &change, &context()).await,
+        unavailable,
+        &full,
+    );
     let used = KeyUse::new(id(1), 1, at(1));
-    assert_is(store.record_usage(&[used]).await, unavailable, &full);
+    assert_is(store.record_usage(&batch([used])).await, unavailable, &full);
     assert_eq!(*find(&store, 1).await.unwrap(), record(1));
     assert_eq!(server.command(&["DBSIZE"]), size);
+    // What makes room is done.
+    let deletion = KeyChange::Delete;
+    store.apply(&id(9), &deletion, &context()).await.unwrap();
+    let page = AuditPageRequest::first(1);
+    let trail = store.audit("acct_42", &page).await.unwrap();
+    assert_eq!(trail.entries()[0].action(), AuditAction::Deleted);
+    assert_eq!(store.forget_audit_before(at(1)).await.unwrap(), 3);
+    assert_eq!(store.forget_usage_before(at(1)).await.unwrap(), 0);
     server.command(&["CONFIG", "SET", "maxmemory", "0"]);
 
     // No primary is there, and this replica serves what it has.
     server.command(&["REPLICAOF", "127.0.0.1", "1"]);
     let replica = format!("expected a primary, redis at {address}, found a read-only replica");
     let read_only = StoreErrorKind::Misconfigured;
-    assert_is(store.insert(record(2)).await, read_only, &replica);
     assert_is(
-        store.apply(&id(1), &KeyChange::Disable).await,
+        store.insert(record(2), &context()).await,
+        read_only,
+        &replica,
+    );
+    assert_is(
+        store.apply(&id(1), &KeyChange::Disable, &context()).await,
         read_only,
         &replica,
     );
     assert_eq!(*find(&store, 1).await.unwrap(), record(1));
     server.command(&["REPLICAOF", "NO", "ONE"]);
-    store.apply(&id(1), &KeyChange::Delete).await.unwrap();
-    assert_eq!(server.command(&["DBSIZE"]), ":1\r\n");
+    store
+        .apply(&id(1), &KeyChange::Delete, &context())
+        .await
+        .unwrap();
+    crate::kit::assert_empty(&server, &store).await;
 }
 
 #[tokio::test]
@@ -288,15 +318,19 @@ async fn another_version_of_the_store_is_refused() {
             kind,
             &message,
         );
-        assert_is(store.insert(record(1)).await, kind, &message);
+        assert_is(store.insert(record(1), &context()).await, kind, &message);
         assert_is(
-            store.apply(&id(1), &KeyChange::Disable).await,
+            store.apply(&id(1), &KeyChange::Disable, &context()).await,
             kind,
             &message,
         );
         let used = KeyUse::new(id(1), 1, at(1));
-        assert_is(store.record_usage(&[used]).await, kind, &message);
-        let many = store.insert_many(vec![record(1)]).await.pop().unwrap();
+        assert_is(store.record_usage(&batch([used])).await, kind, &message);
+        let many = store
+            .insert_many(vec![record(1)], &context())
+            .await
+            .pop()
+            .unwrap();
         assert_is(many, kind, &message);
     }
     assert_eq!(server.command(&["DBSIZE"]), ":1\r\n");
@@ -310,12 +344,12 @@ async fn a_key_is_found_in_a_later_version_but_not_changed() {
         return;
     };
     let store = store(&server).await;
-    store.insert(record(1)).await.unwrap();
+    store.insert(record(1), &context()).await.unwrap();
     server.command(&["SET", "{tower_api_key}:version", "2"]);
     assert_eq!(*find(&store, 1).await.unwrap(), record(1));
     let kind = StoreErrorKind::Misconfigured;
     let unknown = store.find(&digest(2)).await;
     assert_eq!(unknown.unwrap_err().kind(), kind);
-    let changed = store.apply(&id(1), &KeyChange::Disable).await;
+    let changed = store.apply(&id(1), &KeyChange::Disable, &context()).await;
     assert_eq!(changed.unwrap_err().kind(), kind);
 }

@@ -9,8 +9,8 @@ use tower_api_key::store::{KeyUse, PageRequest, RedisStore, StoreErrorKind};
 use tower_api_key::{KeyRegistry, KeyStore};
 
 use crate::kit::{
-    Heard, RedisServer, assert_fails, at, digest, eventually, find, id, options, record, rotation,
-    store,
+    Heard, RedisServer, assert_fails, at, batch, context, digest, eventually, find, id, options,
+    record, rotation, store,
 };
 
 #[tokio::test]
@@ -19,7 +19,7 @@ async fn a_silent_server_is_too_late_and_then_fails_at_once() {
         return;
     };
     let store = store(&server).await;
-    store.insert(record(1)).await.unwrap();
+    store.insert(record(1), &context()).await.unwrap();
     for _ in 0..3 {
         server.pause();
         let began = Instant::now();
@@ -51,7 +51,7 @@ async fn a_short_pause_is_only_slow() {
         .await
         .unwrap();
     store.migrate().await.unwrap();
-    store.insert(record(1)).await.unwrap();
+    store.insert(record(1), &context()).await.unwrap();
     server.pause();
     let mut finding = Box::pin(find(&store, 1));
     assert!(futures::poll!(&mut finding).is_pending());
@@ -86,13 +86,13 @@ async fn a_call_that_changes_nothing_survives_a_cut() {
         .await
         .unwrap();
     store.migrate().await.unwrap();
-    store.insert(record(1)).await.unwrap();
+    store.insert(record(1), &context()).await.unwrap();
     for _ in 0..10 {
         server.cut_connections();
         assert_eq!(*find(&store, 1).await.unwrap(), record(1));
         server.cut_connections();
         store
-            .record_usage(&[KeyUse::new(id(1), 1, at(-100))])
+            .record_usage(&batch([KeyUse::new(id(1), 1, at(-100))]))
             .await
             .unwrap();
         server.cut_connections();
@@ -101,14 +101,20 @@ async fn a_call_that_changes_nothing_survives_a_cut() {
             .await
             .unwrap();
         assert_eq!(page.keys().len(), 1);
-        store.insert(record(2)).await.unwrap();
-        store.apply(&id(2), &KeyChange::Delete).await.unwrap();
+        store.insert(record(2), &context()).await.unwrap();
+        store
+            .apply(&id(2), &KeyChange::Delete, &context())
+            .await
+            .unwrap();
         let cleared = KeyChange::Update(KeyUpdate::new());
-        store.apply(&id(1), &cleared).await.unwrap();
+        store.apply(&id(1), &cleared, &context()).await.unwrap();
         let now = store.get(&id(1)).await.unwrap().unwrap();
         assert_eq!(now.last_used_at(), Some(at(-100)));
-        store.apply(&id(1), &KeyChange::Delete).await.unwrap();
-        store.insert(record(1)).await.unwrap();
+        store
+            .apply(&id(1), &KeyChange::Delete, &context())
+            .await
+            .unwrap();
+        store.insert(record(1), &context()).await.unwrap();
     }
 }
 
@@ -118,13 +124,14 @@ async fn a_change_whose_connection_is_lost_is_not_sent_again() {
         return;
     };
     let store = store(&server).await;
-    store.insert(record(1)).await.unwrap();
+    store.insert(record(1), &context()).await.unwrap();
     server.pause();
     let first = id(1);
     let change = rotation(digest(2), at(20));
-    let mut changing = Box::pin(store.apply(&first, &change));
+    let plain = context();
+    let mut changing = Box::pin(store.apply(&first, &change, &plain));
     assert!(futures::poll!(&mut changing).is_pending());
-    let mut inserting = Box::pin(store.insert(record(3)));
+    let mut inserting = Box::pin(store.insert(record(3), &plain));
     assert!(futures::poll!(&mut inserting).is_pending());
     assert_eq!(
         inserting.await.unwrap_err().kind(),
@@ -144,7 +151,7 @@ async fn a_server_that_is_down_is_unavailable_until_it_is_back() {
         return;
     };
     let store = store(&server).await;
-    store.insert(record(1)).await.unwrap();
+    store.insert(record(1), &context()).await.unwrap();
     let heard = Heard::of(&store);
     heard.proof().await;
     server.kill();
@@ -165,19 +172,19 @@ async fn a_server_that_is_down_is_unavailable_until_it_is_back() {
         &message,
     );
     assert_fails(
-        store.insert(record(2)).await,
+        store.insert(record(2), &context()).await,
         StoreErrorKind::Unavailable,
         &message,
     );
     let records = (0..10_000).map(record).collect();
-    for answer in store.insert_many(records).await {
+    for answer in store.insert_many(records, &context()).await {
         assert_fails(answer, StoreErrorKind::Unavailable, &message);
     }
     assert!(began.elapsed() < Duration::from_secs(2));
     server.restart();
     let found = eventually(async || store.find(&digest(1)).await.ok()).await;
     assert_eq!(*found.unwrap(), record(1));
-    store.insert(record(2)).await.unwrap();
+    store.insert(record(2), &context()).await.unwrap();
     heard.proof().await;
 }
 
@@ -188,10 +195,10 @@ async fn no_fault_makes_a_wrong_answer() {
         return;
     };
     let store = store(&server).await;
-    store.insert(record(1)).await.unwrap();
-    store.insert(record(2)).await.unwrap();
+    store.insert(record(1), &context()).await.unwrap();
+    store.insert(record(2), &context()).await.unwrap();
     let revoked = KeyChange::Revoke(Revocation::new(at(1), "lost"));
-    store.apply(&id(2), &revoked).await.unwrap();
+    store.apply(&id(2), &revoked, &context()).await.unwrap();
     let (stop, right) = (
         Arc::new(AtomicBool::new(false)),
         Arc::new(AtomicUsize::new(0)),
@@ -243,7 +250,7 @@ async fn lost_data_make_no_key_unknown() {
         return;
     };
     let store = store(&server).await;
-    store.insert(record(1)).await.unwrap();
+    store.insert(record(1), &context()).await.unwrap();
     server.restart();
     let error = eventually(async || {
         let error = store.find(&digest(1)).await.unwrap_err();

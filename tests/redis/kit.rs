@@ -2,16 +2,18 @@
 
 use std::error::Error;
 use std::fmt::Debug;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tower_api_key::key::KeyDigest;
-use tower_api_key::record::{KeyChange, KeyId, KeyRecord, SecretVersion};
+use tower_api_key::record::{ChangeContext, KeyChange, KeyId, KeyRecord, SecretVersion};
 use tower_api_key::store::{
-    ChangeFeed, FeedEvent, FeedListener, RedisOptions, RedisStore, StoreError, StoreErrorKind,
+    ChangeFeed, FeedEvent, FeedListener, KeyUse, RedisOptions, RedisStore, StoreError,
+    StoreErrorKind, UsageBatch,
 };
-use tower_api_key::{KeyStore, Scope};
+use tower_api_key::{KeyRegistry, KeyStore, Scope};
 
 pub(crate) use crate::redis_server::RedisServer;
 
@@ -60,6 +62,20 @@ pub(crate) fn record(number: u32) -> KeyRecord {
         .with_secret_versions([version(1, digest(number))])
 }
 
+/// A change at second 0, without conditions.
+pub(crate) fn context() -> ChangeContext {
+    ChangeContext::new(at(0))
+}
+
+/// The first batch of a writer whom nobody has heard of.
+pub(crate) fn batch(uses: impl IntoIterator<Item = KeyUse>) -> UsageBatch {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let mut writer = [0xc3; 16];
+    let number = LAST.fetch_add(1, Ordering::Relaxed);
+    writer[8..].copy_from_slice(&number.to_be_bytes());
+    UsageBatch::new(writer, 1, uses)
+}
+
 pub(crate) fn rotation(new: KeyDigest, others_retire_at: Timestamp) -> KeyChange {
     KeyChange::Rotate {
         digest: new,
@@ -67,6 +83,14 @@ pub(crate) fn rotation(new: KeyDigest, others_retire_at: Timestamp) -> KeyChange
         at: at(10),
         others_retire_at,
     }
+}
+
+/// Forgets the audit trail and the uses, and fails unless nothing of a key is left.
+pub(crate) async fn assert_empty(server: &RedisServer, store: &RedisStore) {
+    store.forget_audit_before(Timestamp::MAX).await.unwrap();
+    store.forget_usage_before(Timestamp::MAX).await.unwrap();
+    // Only the version of the store, and the number of the last entry.
+    assert_eq!(server.command(&["DBSIZE"]), ":2\r\n");
 }
 
 pub(crate) async fn find(store: &RedisStore, number: u32) -> Option<Arc<KeyRecord>> {

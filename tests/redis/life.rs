@@ -9,7 +9,8 @@ use tower_api_key::store::{KeyUse, PageRequest, RedisStore, StoreErrorKind};
 use tower_api_key::{KeyManager, KeyRegistry, KeyStore, NewKey, Scope, ScopeSet};
 
 use crate::kit::{
-    RedisServer, assert_fails, at, digest, find, id, options, record, rotation, store, version,
+    RedisServer, assert_empty, assert_fails, at, batch, context, digest, find, id, options, record,
+    rotation, store, version,
 };
 
 const ID_EXISTS: &str = "expected a new key, found its id in the store";
@@ -72,7 +73,7 @@ async fn a_record_comes_back_as_it_was() {
     ]);
     let bare = KeyRecord::new(id(2), "", "", at(0));
     for record in [whole, bare] {
-        let inserted = store.insert(record.clone()).await.unwrap();
+        let inserted = store.insert(record.clone(), &context()).await.unwrap();
         assert_eq!(*inserted, record);
         assert_eq!(
             store.get(&record.id()).await.unwrap().as_deref(),
@@ -99,24 +100,32 @@ async fn ids_and_digests_are_unique_and_a_loser_leaves_nothing() {
         return;
     };
     let store = store(&server).await;
-    store.insert(record(1)).await.unwrap();
+    store.insert(record(1), &context()).await.unwrap();
     let size = server.command(&["DBSIZE"]);
     let other = || KeyRecord::new(id(2), "acct_7", "CI", at(0));
     let exists = StoreErrorKind::AlreadyExists;
     let same_id = record(1).with_secret_versions([version(1, digest(8))]);
-    assert_fails(store.insert(same_id).await, exists, ID_EXISTS);
+    assert_fails(store.insert(same_id, &context()).await, exists, ID_EXISTS);
     for digests in [[1, 3], [3, 1], [2, 2]] {
         let [one, two] = digests.map(digest);
         let refused = other().with_secret_versions([version(1, one), version(2, two)]);
-        assert_fails(store.insert(refused).await, exists, DIGEST_EXISTS);
+        assert_fails(
+            store.insert(refused, &context()).await,
+            exists,
+            DIGEST_EXISTS,
+        );
     }
     assert_eq!(server.command(&["DBSIZE"]), size);
 
-    store.insert(record(2)).await.unwrap();
+    store.insert(record(2), &context()).await.unwrap();
     let before = store.get(&id(2)).await.unwrap();
     for taken in [1, 2] {
         let change = rotation(digest(taken), at(20));
-        assert_fails(store.apply(&id(2), &change).await, exists, DIGEST_EXISTS);
+        assert_fails(
+            store.apply(&id(2), &change, &context()).await,
+            exists,
+            DIGEST_EXISTS,
+        );
     }
     assert_eq!(store.get(&id(2)).await.unwrap(), before);
     assert_eq!(*find(&store, 1).await.unwrap(), record(1));
@@ -128,14 +137,14 @@ async fn many_are_inserted_each_by_itself() {
         return;
     };
     let store = store(&server).await;
-    assert!(store.insert_many(Vec::new()).await.is_empty());
-    store.insert(record(250)).await.unwrap();
+    assert!(store.insert_many(Vec::new(), &context()).await.is_empty());
+    store.insert(record(250), &context()).await.unwrap();
     let mut records: Vec<_> = (1..=500).map(record).collect();
     records.push(record(7).with_secret_versions([version(1, digest(1_000))]));
     records.push(
         KeyRecord::new(id(900), "a", "b", at(0)).with_secret_versions([version(1, digest(7))]),
     );
-    let answers = store.insert_many(records).await;
+    let answers = store.insert_many(records, &context()).await;
     assert_eq!(answers.len(), 502);
     for (place, answer) in answers.into_iter().enumerate() {
         match place {
@@ -157,7 +166,7 @@ async fn changes_are_those_of_applied_to() {
     };
     let store = store(&server).await;
     let mut expected = record(1);
-    store.insert(expected.clone()).await.unwrap();
+    store.insert(expected.clone(), &context()).await.unwrap();
     let update = KeyUpdate::new()
         .with_name("Reports")
         .with_scopes(ScopeSet::new())
@@ -172,23 +181,25 @@ async fn changes_are_those_of_applied_to() {
         KeyChange::Revoke(Revocation::new(at(31), "again")),
     ] {
         expected = change.applied_to(&expected).unwrap().unwrap();
-        let changed = store.apply(&id(1), &change).await.unwrap();
+        let changed = store.apply(&id(1), &change, &context()).await.unwrap();
         assert_eq!(*changed, expected, "{change:?}");
         for version in expected.secret_versions() {
             let found = store.find(version.digest()).await.unwrap();
             assert_eq!(found.as_deref(), Some(&expected));
         }
     }
-    let refused = store.apply(&id(1), &KeyChange::Enable).await;
+    let refused = store.apply(&id(1), &KeyChange::Enable, &context()).await;
     let kind = StoreErrorKind::Refused(ChangeRefused::Revoked);
     assert_fails(refused, kind, "the key is revoked, which is never undone");
-    let deleted = store.apply(&id(1), &KeyChange::Delete).await.unwrap();
+    let deleted = store
+        .apply(&id(1), &KeyChange::Delete, &context())
+        .await
+        .unwrap();
     assert_eq!(*deleted, expected);
-    let gone = store.apply(&id(1), &KeyChange::Delete).await;
+    let gone = store.apply(&id(1), &KeyChange::Delete, &context()).await;
     assert_fails(gone, StoreErrorKind::NotFound, "no such key");
-    // Only the version of the store is left.
-    assert_eq!(server.command(&["DBSIZE"]), ":1\r\n");
-    store.insert(record(1)).await.unwrap();
+    assert_empty(&server, &store).await;
+    store.insert(record(1), &context()).await.unwrap();
 }
 
 #[tokio::test]
@@ -197,10 +208,10 @@ async fn a_version_that_is_dropped_leaves_nothing() {
         return;
     };
     let store = store(&server).await;
-    store.insert(record(1)).await.unwrap();
+    store.insert(record(1), &context()).await.unwrap();
     for number in 2..=8 {
         store
-            .apply(&id(1), &rotation(digest(number), at(5)))
+            .apply(&id(1), &rotation(digest(number), at(5)), &context())
             .await
             .unwrap();
     }
@@ -210,14 +221,14 @@ async fn a_version_that_is_dropped_leaves_nothing() {
     ]);
     assert_eq!(fields, ":9\r\n");
     let used = KeyUse::new(id(1), 1, at(3));
-    store.record_usage(&[used]).await.unwrap();
+    store.record_usage(&batch([used])).await.unwrap();
     let rotated = store
-        .apply(&id(1), &rotation(digest(9), at(11)))
+        .apply(&id(1), &rotation(digest(9), at(11)), &context())
         .await
         .unwrap();
     assert_eq!(rotated.secret_versions().len(), 8);
     assert_eq!(find(&store, 1).await, None);
-    store.record_usage(&[used]).await.unwrap();
+    store.record_usage(&batch([used])).await.unwrap();
     assert_eq!(
         store.get(&id(1)).await.unwrap().unwrap().last_used_at(),
         None
@@ -235,7 +246,7 @@ async fn uses_only_move_forwards_to_the_microsecond() {
         return;
     };
     let store = store(&server).await;
-    store.insert(record(1)).await.unwrap();
+    store.insert(record(1), &context()).await.unwrap();
     let micro = |text: &str| text.parse::<Timestamp>().unwrap();
     for (used, last) in [
         (
@@ -251,24 +262,30 @@ async fn uses_only_move_forwards_to_the_microsecond() {
         ("9999-12-30T21:59:59.999997Z", "9999-12-30T21:59:59.999998Z"),
     ] {
         let used = KeyUse::new(id(1), 1, micro(used));
-        store.record_usage(&[used]).await.unwrap();
+        store.record_usage(&batch([used])).await.unwrap();
         let found = find(&store, 1).await.unwrap();
         assert_eq!(found.last_used_at(), Some(micro(last)));
     }
     // A change writes no use back, and keeps those that there are.
-    let changed = store.apply(&id(1), &KeyChange::Disable).await.unwrap();
+    let changed = store
+        .apply(&id(1), &KeyChange::Disable, &context())
+        .await
+        .unwrap();
     assert_eq!(
         changed.last_used_at(),
         Some(micro("9999-12-30T21:59:59.999998Z"))
     );
 
     // A late use revives nothing.
-    store.apply(&id(1), &KeyChange::Delete).await.unwrap();
+    store
+        .apply(&id(1), &KeyChange::Delete, &context())
+        .await
+        .unwrap();
     let uses: Vec<_> = (0..450).map(|n| KeyUse::new(id(n), 1, at(0))).collect();
-    store.record_usage(&uses).await.unwrap();
-    store.record_usage(&[]).await.unwrap();
+    store.record_usage(&batch(uses)).await.unwrap();
+    store.record_usage(&batch([])).await.unwrap();
     assert_eq!(store.get(&id(1)).await.unwrap(), None);
-    assert_eq!(server.command(&["DBSIZE"]), ":1\r\n");
+    assert_empty(&server, &store).await;
 }
 
 #[tokio::test]
@@ -293,7 +310,7 @@ async fn lists_are_pages_of_exactly_one_owner() {
             let number = u32::try_from(place).unwrap() * 10 + number;
             let key = KeyRecord::new(id(number), owner, "CI", at(0))
                 .with_secret_versions([version(1, digest(number))]);
-            store.insert(key).await.unwrap();
+            store.insert(key, &context()).await.unwrap();
         }
     }
     let numbers = async |owner: &str, page: PageRequest| {
@@ -320,7 +337,10 @@ async fn lists_are_pages_of_exactly_one_owner() {
         assert_eq!(numbers(owner, PageRequest::first(5)).await, (ids, None));
     }
     // The cursor need not exist any more.
-    store.apply(&id(2), &KeyChange::Delete).await.unwrap();
+    store
+        .apply(&id(2), &KeyChange::Delete, &context())
+        .await
+        .unwrap();
     let after = PageRequest::first(1).after(id(2));
     assert_eq!(numbers("acct", after).await, (vec![id(3)], Some(id(3))));
     assert_eq!(numbers("nobody", after).await, (vec![], None));
@@ -332,10 +352,10 @@ async fn keys_outlive_the_process_and_the_server() {
         return;
     };
     let first = store(&server).await;
-    first.insert(record(1)).await.unwrap();
-    first.insert(record(2)).await.unwrap();
+    first.insert(record(1), &context()).await.unwrap();
+    first.insert(record(2), &context()).await.unwrap();
     let revoked = KeyChange::Revoke(Revocation::new(at(1), "lost"));
-    let revoked = first.apply(&id(2), &revoked).await.unwrap();
+    let revoked = first.apply(&id(2), &revoked, &context()).await.unwrap();
     drop(first);
     server.restart();
     let second = RedisStore::connect(&server.url()).await.unwrap();
@@ -349,8 +369,8 @@ async fn stores_of_two_prefixes_and_of_two_databases_are_apart() {
         return;
     };
     let one = store(&server).await;
-    one.insert(record(1)).await.unwrap();
-    let prefixed = options().with_prefix("other");
+    one.insert(record(1), &context()).await.unwrap();
+    let prefixed = options().with_key_prefix("other");
     let two = RedisStore::connect_with(&server.url(), prefixed)
         .await
         .unwrap();
@@ -360,8 +380,11 @@ async fn stores_of_two_prefixes_and_of_two_databases_are_apart() {
     for other in [two, three] {
         other.migrate().await.unwrap();
         assert_eq!(find(&other, 1).await, None);
-        other.insert(record(1)).await.unwrap();
-        other.apply(&id(1), &KeyChange::Delete).await.unwrap();
+        other.insert(record(1), &context()).await.unwrap();
+        other
+            .apply(&id(1), &KeyChange::Delete, &context())
+            .await
+            .unwrap();
     }
     assert_eq!(*find(&one, 1).await.unwrap(), record(1));
     let clone = one.clone();

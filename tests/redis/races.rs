@@ -9,7 +9,8 @@ use tower_api_key::record::{KeyChange, KeyRecord, KeyUpdate, Revocation, SecretV
 use tower_api_key::store::{KeyUse, PageRequest, RedisStore, StoreErrorKind};
 
 use crate::kit::{
-    RedisServer, at, digest, eventually, find, id, options, record, rotation, store, version,
+    RedisServer, at, batch, context, digest, eventually, find, id, options, record, rotation,
+    store, version,
 };
 
 /// Two stores, as two processes have.
@@ -23,7 +24,7 @@ async fn changes_of_one_key_at_the_same_time_all_take_effect() {
         return;
     };
     let stores = stores(&server).await;
-    stores[0].insert(record(1)).await.unwrap();
+    stores[0].insert(record(1), &context()).await.unwrap();
     let rotations = (0..32).map(|number: u32| {
         let store = stores[number as usize % 2].clone();
         tokio::spawn(async move {
@@ -33,7 +34,7 @@ async fn changes_of_one_key_at_the_same_time_all_take_effect() {
                 20..30 => KeyChange::Update(KeyUpdate::new().with_expires_at(Some(at(99)))),
                 _ => KeyChange::Disable,
             };
-            store.apply(&id(1), &change).await
+            store.apply(&id(1), &change, &context()).await
         })
     });
     for done in join_all(rotations).await {
@@ -71,7 +72,7 @@ async fn one_of_many_insertions_of_a_digest_or_id_wins() {
             };
             let record = KeyRecord::new(key.0, "acct_42", "CI", at(0))
                 .with_secret_versions([version(1, key.1)]);
-            tokio::spawn(async move { store.insert(record).await })
+            tokio::spawn(async move { store.insert(record, &context()).await })
         });
         let mut won = Vec::new();
         for done in join_all(insertions).await {
@@ -89,8 +90,9 @@ async fn one_of_many_insertions_of_a_digest_or_id_wins() {
     let page = PageRequest::first(1_000);
     let page = stores[0].list("acct_42", &page).await.unwrap();
     assert_eq!(page.keys().len(), 40);
-    // Two keys, their two digests and one list of them; and the version of the store.
-    assert_eq!(server.command(&["DBSIZE"]), format!(":{}\r\n", 20 * 4 + 2));
+    // Keys and their digests, one list of them, their audit trail in two orders with the last
+    // number, and the version of the store.
+    assert_eq!(server.command(&["DBSIZE"]), format!(":{}\r\n", 20 * 4 + 5));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -100,7 +102,7 @@ async fn a_revocation_and_a_deletion_are_never_undone() {
     };
     let stores = stores(&server).await;
     for number in 1..=40 {
-        stores[0].insert(record(number)).await.unwrap();
+        stores[0].insert(record(number), &context()).await.unwrap();
         let last = if number % 2 == 0 {
             KeyChange::Delete
         } else {
@@ -110,11 +112,15 @@ async fn a_revocation_and_a_deletion_are_never_undone() {
             let store = stores[other as usize % 2].clone();
             tokio::spawn(async move {
                 let used = KeyUse::new(id(number), 1, at(i64::from(other)));
-                store.record_usage(&[used]).await.unwrap();
-                let enabled = store.apply(&id(number), &KeyChange::Enable).await;
+                store.record_usage(&batch([used])).await.unwrap();
+                let enabled = store
+                    .apply(&id(number), &KeyChange::Enable, &context())
+                    .await;
                 let new = digest(number * 1_000 + other);
-                let rotated = store.apply(&id(number), &rotation(new, at(20))).await;
-                store.record_usage(&[used]).await.unwrap();
+                let rotated = store
+                    .apply(&id(number), &rotation(new, at(20)), &context())
+                    .await;
+                store.record_usage(&batch([used])).await.unwrap();
                 for outcome in [enabled, rotated] {
                     let kind = outcome.err().map(|error| error.kind());
                     assert!(matches!(
@@ -125,7 +131,10 @@ async fn a_revocation_and_a_deletion_are_never_undone() {
             })
         });
         let others: Vec<_> = others.collect();
-        stores[0].apply(&id(number), &last).await.unwrap();
+        stores[0]
+            .apply(&id(number), &last, &context())
+            .await
+            .unwrap();
         for done in join_all(others).await {
             done.unwrap();
         }
@@ -173,12 +182,12 @@ async fn dropped_calls_harm_nothing() {
         return;
     };
     let store = store(&server).await;
-    store.insert(record(1)).await.unwrap();
-    let first = id(1);
+    store.insert(record(1), &context()).await.unwrap();
+    let (first, plain) = (id(1), context());
     for number in 2..200_u32 {
         let change = KeyChange::Update(KeyUpdate::new().with_name(format!("{number}")));
-        let mut insertion = Box::pin(store.insert(record(number))).fuse();
-        let mut changing = Box::pin(store.apply(&first, &change)).fuse();
+        let mut insertion = Box::pin(store.insert(record(number), &plain)).fuse();
+        let mut changing = Box::pin(store.apply(&first, &change, &plain)).fuse();
         let mut finding = Box::pin(find(&store, 1)).fuse();
         for _ in 0..number % 7 {
             let _ = futures::poll!(&mut insertion);
@@ -217,10 +226,10 @@ async fn scripts_that_the_server_forgot_are_sent_again() {
         server.command(&["SCRIPT", "FLUSH"]);
     };
     forget();
-    store.insert(record(1)).await.unwrap();
+    store.insert(record(1), &context()).await.unwrap();
     forget();
     store
-        .insert_many(vec![record(2)])
+        .insert_many(vec![record(2)], &context())
         .await
         .pop()
         .unwrap()
@@ -228,10 +237,13 @@ async fn scripts_that_the_server_forgot_are_sent_again() {
     forget();
     assert_eq!(*find(&store, 2).await.unwrap(), record(2));
     forget();
-    store.apply(&id(1), &KeyChange::Disable).await.unwrap();
+    store
+        .apply(&id(1), &KeyChange::Disable, &context())
+        .await
+        .unwrap();
     forget();
     store
-        .record_usage(&[KeyUse::new(id(1), 1, at(1))])
+        .record_usage(&batch([KeyUse::new(id(1), 1, at(1))]))
         .await
         .unwrap();
     forget();

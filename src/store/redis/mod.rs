@@ -4,6 +4,7 @@
 
 pub(crate) mod backoff;
 pub(crate) mod commands;
+pub(crate) mod entry;
 pub(crate) mod error;
 pub(crate) mod feed;
 pub(crate) mod link;
@@ -14,6 +15,7 @@ pub(crate) mod reply;
 pub(crate) mod script;
 pub(crate) mod store;
 pub(crate) mod stored;
+pub(crate) mod sums;
 pub(crate) mod target;
 pub(crate) mod task;
 

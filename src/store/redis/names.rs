@@ -7,17 +7,36 @@ use crate::store::error::{StoreError, StoreErrorKind};
 /// The names of the store's keys in Redis: `{prefix}:` and what they are.
 ///
 /// The braces put all of them into one slot, so that a script may touch any of them.
+///
+/// | name | holds |
+/// | --- | --- |
+/// | `version` | the version of the store |
+/// | `changes` | nothing: the channel that changes are published on |
+/// | `key:` id | hash: record, last uses, time and idempotency key of its insert if it had one |
+/// | `digest:` digest | id of its key |
+/// | `owner:` owner | sorted set of the ids of the owner's keys |
+/// | `revoked:` owner | set of those that are revoked |
+/// | `idempotency:` key | id of the key that was inserted with it |
+/// | `idempotency` | sorted set of their times, each with one of them |
+/// | `number` | the number of the last entry of the audit trail |
+/// | `audit:` owner | sorted set of the entries of the owner's keys by their numbers |
+/// | `audit` | sorted set of their times, each with number and owner |
+/// | `usage:` id | hash of the sums of the key: `a` or `r` (allowed, refused), hour and version |
+/// | `hours:` id | sorted set of their hours and versions |
+/// | `hours` | sorted set of the ids of keys with sums, by the first hour |
+/// | `writers` | hash: number and latest use of each writer |
+/// | `writers:heard` | sorted set of their latest uses, each with the writer |
 #[derive(Clone, Debug)]
 pub(super) struct Names {
+    /// What all names start with.
+    pub(super) start: String,
     /// Of the string that holds the version of the store.
     pub(super) version: String,
     /// Of the channel that changes are published on.
     pub(super) channel: String,
     /// What the names of keys start with; the hexadecimal id follows.
     pub(super) keys: String,
-    /// What the names of digests start with; the hexadecimal digest follows.
-    pub(super) digests: String,
-    owners: String,
+    digests: String,
 }
 
 impl Names {
@@ -32,13 +51,14 @@ impl Names {
                            underscores that starts with a letter, found another";
             return Err(StoreError::new(StoreErrorKind::Misconfigured, message));
         }
-        let name = |kind| format!("{{{prefix}}}:{kind}");
+        let start = format!("{{{prefix}}}:");
+        let name = |kind| format!("{start}{kind}");
         Ok(Self {
             version: name("version"),
             channel: name("changes"),
             keys: name("key:"),
             digests: name("digest:"),
-            owners: name("owner:"),
+            start,
         })
     }
 
@@ -54,7 +74,17 @@ impl Names {
 
     /// Of the sorted set that holds the ids of an owner's keys.
     pub(super) fn owner(&self, owner: &str) -> String {
-        format!("{}{owner}", self.owners)
+        format!("{}owner:{owner}", self.start)
+    }
+
+    /// Of the sorted set that holds the audit trail of an owner.
+    pub(super) fn audit(&self, owner: &str) -> String {
+        format!("{}audit:{owner}", self.start)
+    }
+
+    /// Of the sorted set that holds the places of a key's sums, and of the hash that holds the sums.
+    pub(super) fn sums(&self, id: &KeyId) -> [String; 2] {
+        ["hours", "usage"].map(|kind| format!("{}{kind}:{}", self.start, id_digits(id)))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::store::error::{StoreError, StoreErrorKind};
 /// use tower_api_key::store::RedisOptions;
 ///
 /// let options = RedisOptions::new()
-///     .with_prefix("billing_keys")
+///     .with_key_prefix("billing_keys")
 ///     .with_deadline(Duration::from_millis(250));
 /// ```
 #[derive(Clone, Debug)]
@@ -44,7 +44,7 @@ impl RedisOptions {
     ///
     /// Stores with different prefixes know nothing of each other.
     #[must_use]
-    pub fn with_prefix(self, prefix: impl Into<Box<str>>) -> Self {
+    pub fn with_key_prefix(self, prefix: impl Into<Box<str>>) -> Self {
         Self {
             prefix: prefix.into(),
             ..self

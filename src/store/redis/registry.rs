@@ -1,32 +1,46 @@
 //! The write side of a store in Redis.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use ::redis::Value;
+use ::redis::{Cmd, Value};
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::link::Repeat;
-use super::reply::Row;
+use super::reply::{Row, word};
+use super::script::Script;
 use super::store::{RedisStore, Shared};
-use crate::record::change::KeyChange;
+use super::sums::digits_of_hour_from;
+use crate::record::change::{ChangeRefused, KeyChange};
+use crate::record::context::ChangeContext;
 use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
+use crate::store::audit_page::{AuditPage, AuditPageRequest};
 use crate::store::error::{StoreError, StoreErrorKind};
 use crate::store::feed::FeedEvent;
 use crate::store::page::{KeyPage, PageRequest};
 use crate::store::registry::KeyRegistry;
-use crate::store::usage::KeyUse;
+use crate::store::transition::Transition;
+use crate::store::usage::{UsageBatch, UsageBucket};
 
-/// How many records or uses are sent in one piece: Redis does nothing else meanwhile, for about a
-/// millisecond.
+/// How many records are sent in one piece: Redis does nothing else meanwhile, for a few
+/// milliseconds.
 const CHUNK: usize = 200;
+
+/// How many sums or entries are read or forgotten in one step, for the same reason.
+const STEP: usize = 500;
 
 #[async_trait]
 impl KeyRegistry for RedisStore {
-    async fn insert(&self, record: KeyRecord) -> Result<Arc<KeyRecord>, StoreError> {
+    async fn insert(
+        &self,
+        record: KeyRecord,
+        context: &ChangeContext,
+    ) -> Result<Arc<KeyRecord>, StoreError> {
         let shared = &*self.0;
-        let command = shared.commands.insert(&record)?;
+        let command = shared.commands.insert(&record, context)?;
         let script = &shared.commands.scripts.insert;
         let reply = shared.link.run(script, &command, Repeat::Never).await?;
         shared.inserted(record, reply)
@@ -38,7 +52,9 @@ impl KeyRegistry for RedisStore {
     async fn insert_many(
         &self,
         records: Vec<KeyRecord>,
+        context: &ChangeContext,
     ) -> Vec<Result<Arc<KeyRecord>, StoreError>> {
+        let context = context.for_many();
         let mut answers = Vec::with_capacity(records.len());
         let mut records = records.into_iter();
         loop {
@@ -47,7 +63,7 @@ impl KeyRegistry for RedisStore {
                 return answers;
             }
             let count = chunk.len() + records.len();
-            match self.0.insert_chunk(chunk).await {
+            match self.0.insert_chunk(chunk, &context).await {
                 Ok(inserted) => answers.extend(inserted),
                 Err(error) => {
                     let (kind, message) = (error.kind(), error.to_string());
@@ -82,14 +98,23 @@ impl KeyRegistry for RedisStore {
 
     /// When others change the key at the same time, this is tried again until the deadline of a
     /// call; then it is [`Overloaded`](StoreErrorKind::Overloaded), and nothing is changed.
-    async fn apply(&self, id: &KeyId, change: &KeyChange) -> Result<Arc<KeyRecord>, StoreError> {
+    async fn apply(
+        &self,
+        id: &KeyId,
+        change: &KeyChange,
+        context: &ChangeContext,
+    ) -> Result<Arc<KeyRecord>, StoreError> {
         let shared = &*self.0;
         let event = FeedEvent::of(*id, change);
         let began = Instant::now();
         let mut row = shared.row(id).await?.ok_or_else(not_found)?;
         while began.elapsed() < shared.options.deadline {
-            let after = change.applied_to(&row.record)?;
-            let command = shared.commands.change(&row, change, after.as_ref())?;
+            let (after, entry) = Transition::of(change, &row.record, context)?.into_parts();
+            let Some(entry) = entry else {
+                return Ok(row.record);
+            };
+            let commands = &shared.commands;
+            let command = commands.change(&row, change, after.as_ref(), &entry)?;
             let script = &shared.commands.scripts.change;
             let reply = shared.link.run(script, &command, Repeat::Never).await?;
             match shared.changed(*id, reply)? {
@@ -105,21 +130,71 @@ impl KeyRegistry for RedisStore {
         Err(StoreError::new(StoreErrorKind::Overloaded, message))
     }
 
-    /// Sends the uses in pieces of 200. A key whose value is corrupt does not hold up the others.
-    async fn record_usage(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
+    async fn audit(&self, owner: &str, page: &AuditPageRequest) -> Result<AuditPage, StoreError> {
         let shared = &*self.0;
-        let mut corrupt = false;
-        for uses in uses.chunks(CHUNK) {
-            let command = shared.commands.note(uses);
-            let script = &shared.commands.scripts.note;
+        let command = shared.commands.audit(owner, page);
+        let script = &shared.commands.scripts.audit;
+        let reply = shared.link.run(script, &command, Repeat::Once).await?;
+        let entries = shared.reader().entries(owner, reply)?;
+        Ok(AuditPage::new(page, entries))
+    }
+
+    /// Forgets 500 entries in one step, each with a deadline of its own; where one fails, those
+    /// before it stay forgotten.
+    async fn forget_audit_before(&self, at: Timestamp) -> Result<u64, StoreError> {
+        let commands = &self.0.commands;
+        let command = commands.forget_audit(at, STEP);
+        self.0
+            .forget(&commands.scripts.forget_audit, &command)
+            .await
+    }
+
+    /// Counts the whole batch in one step, in which Redis does nothing else: about a millisecond
+    /// for 300 uses. A use of a key whose value in Redis is corrupt is left out.
+    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+        let shared = &*self.0;
+        let Some(latest) = batch.last_used_at() else {
+            return Ok(());
+        };
+        let command = shared.commands.count(batch, latest);
+        let script = &shared.commands.scripts.count;
+        let reply = shared.link.run(script, &command, Repeat::Once).await?;
+        shared.reader().items(reply).map(|_| ())
+    }
+
+    /// Reads 500 sums in one step; what happens meanwhile may be in some of them, and not in others.
+    async fn usage(
+        &self,
+        id: &KeyId,
+        hours: Range<Timestamp>,
+    ) -> Result<Vec<UsageBucket>, StoreError> {
+        let shared = &*self.0;
+        let script = &shared.commands.scripts.usage;
+        let end = digits_of_hour_from(hours.end);
+        let mut after = digits_of_hour_from(hours.start).into_bytes();
+        let mut sums = Vec::new();
+        loop {
+            let command = shared.commands.usage(id, &after, &end, STEP);
             let reply = shared.link.run(script, &command, Repeat::Once).await?;
-            let items = shared.reader().items(reply)?;
-            corrupt |= items != [Value::Int(0)];
+            let read = sums.len();
+            let last = shared.reader().sums(reply, &mut sums)?;
+            match last {
+                Some(last) if sums.len() == read + STEP => after = last,
+                _ => break,
+            }
         }
-        if corrupt {
-            return Err(shared.reader().corrupt("a value of another type"));
-        }
-        Ok(())
+        sums.sort_unstable_by_key(|sum| (sum.hour(), sum.secret_version()));
+        Ok(sums)
+    }
+
+    /// Forgets 500 sums in one step, each with a deadline of its own; where one fails, those before
+    /// it stay forgotten.
+    async fn forget_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
+        let commands = &self.0.commands;
+        let command = commands.forget_usage(hour, STEP);
+        self.0
+            .forget(&commands.scripts.forget_usage, &command)
+            .await
     }
 }
 
@@ -144,10 +219,11 @@ impl Shared {
     async fn insert_chunk(
         &self,
         records: Vec<KeyRecord>,
+        context: &ChangeContext,
     ) -> Result<Vec<Result<Arc<KeyRecord>, StoreError>>, StoreError> {
         let commands: Result<Vec<_>, _> = records
             .iter()
-            .map(|record| self.commands.insert(record))
+            .map(|record| self.commands.insert(record, context))
             .collect();
         let script = &self.commands.scripts.insert;
         let replies = self
@@ -168,9 +244,37 @@ impl Shared {
                 self.listeners.tell(FeedEvent::Added(record.id()));
                 Ok(Arc::new(record))
             }
+            b"earlier" => self.earlier(&items),
+            b"limit" => Err(ChangeRefused::TooManyKeys.into()),
             b"id" => Err(already_exists("id")),
             b"digest" => Err(already_exists("digest")),
             _ => Err(self.reader().corrupt("another answer")),
+        }
+    }
+
+    /// The key that was added before with the same idempotency key.
+    fn earlier(&self, items: &[Value]) -> Result<Arc<KeyRecord>, StoreError> {
+        let reader = self.reader();
+        let id = reader.id(items.get(1).unwrap_or(&Value::Nil))?;
+        let row = reader.row(id, reader.fields(items.get(2))?)?;
+        row.map(|row| row.record)
+            .ok_or_else(|| reader.corrupt("another answer"))
+    }
+
+    /// Runs the command of a script that forgets, until there is nothing left to forget; returns
+    /// how much it forgot.
+    async fn forget(&self, script: &Script, command: &Cmd) -> Result<u64, StoreError> {
+        let mut forgotten = 0;
+        loop {
+            // Sent again, it would not tell what was forgotten before.
+            let reply = self.link.run(script, command, Repeat::Never).await?;
+            let [Value::Int(count), Value::Int(more)] = self.reader().items(reply)?[..] else {
+                return Err(self.reader().corrupt("another answer"));
+            };
+            forgotten += count.unsigned_abs();
+            if more == 0 {
+                return Ok(forgotten);
+            }
         }
     }
 
@@ -189,14 +293,6 @@ impl Shared {
             (b"digest", _) => Err(already_exists("digest")),
             _ => Err(reader.corrupt("another answer")),
         }
-    }
-}
-
-/// What a script says of its outcome.
-fn word(items: &[Value]) -> &[u8] {
-    match items.first() {
-        Some(Value::BulkString(word)) => word,
-        _ => b"",
     }
 }
 

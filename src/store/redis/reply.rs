@@ -4,11 +4,15 @@ use std::sync::Arc;
 
 use ::redis::Value;
 
+use super::entry::entry_of;
 use super::names::{Names, id_of};
 use super::stored::{record_of, record_text};
+use super::sums::bucket_of;
+use crate::record::audit::AuditEntry;
 use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
 use crate::store::error::{StoreError, StoreErrorKind};
+use crate::store::usage::UsageBucket;
 
 /// The version of what this crate keeps in Redis.
 ///
@@ -78,6 +82,42 @@ impl Reader<'_> {
         }
     }
 
+    /// The entries of an owner's audit trail that a script returned.
+    pub(super) fn entries(&self, owner: &str, reply: Value) -> Result<Vec<AuditEntry>, StoreError> {
+        let items = self.items(reply)?;
+        let entries = self.fields(items.first())?.iter().map(|entry| {
+            match entry {
+                Value::BulkString(text) => entry_of(owner, text),
+                _ => None,
+            }
+            .ok_or_else(|| self.corrupt("something else in an audit trail"))
+        });
+        entries.collect()
+    }
+
+    /// Adds the sums that a script returned, and says what place the last one has.
+    pub(super) fn sums(
+        &self,
+        reply: Value,
+        sums: &mut Vec<UsageBucket>,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let items = self.items(reply)?;
+        let (places, counts) = (self.fields(items.first())?, self.fields(items.get(1))?);
+        for (place, counts) in places.iter().zip(counts.chunks_exact(2)) {
+            let sum = match (place, count_of(&counts[0]), count_of(&counts[1])) {
+                (Value::BulkString(place), Some(allowed), Some(refused)) => {
+                    bucket_of(place, allowed, refused)
+                }
+                _ => None,
+            };
+            sums.push(sum.ok_or_else(|| self.corrupt("something else as a sum of uses"))?);
+        }
+        Ok(match places.last() {
+            Some(Value::BulkString(last)) => Some(last.clone()),
+            _ => None,
+        })
+    }
+
     /// The fields that a script returned within its answer.
     pub(super) fn fields<'v>(&self, value: Option<&'v Value>) -> Result<&'v [Value], StoreError> {
         match value {
@@ -101,6 +141,23 @@ impl Reader<'_> {
             self.address
         );
         StoreError::new(StoreErrorKind::Corrupt, message)
+    }
+}
+
+/// What a script says of its outcome.
+pub(super) fn word(items: &[Value]) -> &[u8] {
+    match items.first() {
+        Some(Value::BulkString(word)) => word,
+        _ => b"",
+    }
+}
+
+/// A sum; there is none where nothing was added to it.
+fn count_of(value: &Value) -> Option<u64> {
+    match value {
+        Value::Nil => Some(0),
+        Value::BulkString(digits) => std::str::from_utf8(digits).ok()?.parse().ok(),
+        _ => None,
     }
 }
 

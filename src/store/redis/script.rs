@@ -36,7 +36,11 @@ pub(super) struct Scripts {
     pub(super) list: Script,
     pub(super) insert: Script,
     pub(super) change: Script,
-    pub(super) note: Script,
+    pub(super) audit: Script,
+    pub(super) forget_audit: Script,
+    pub(super) count: Script,
+    pub(super) usage: Script,
+    pub(super) forget_usage: Script,
     pub(super) migrate: Script,
 }
 
@@ -48,7 +52,11 @@ impl Scripts {
             list: Script::new(include_str!("script/list.lua")),
             insert: Script::new(include_str!("script/insert.lua")),
             change: Script::new(include_str!("script/change.lua")),
-            note: Script::new(include_str!("script/note.lua")),
+            audit: Script::new(include_str!("script/audit.lua")),
+            forget_audit: Script::new(include_str!("script/forget_audit.lua")),
+            count: Script::new(include_str!("script/count.lua")),
+            usage: Script::new(include_str!("script/usage.lua")),
+            forget_usage: Script::new(include_str!("script/forget_usage.lua")),
             migrate: Script::new(include_str!("script/migrate.lua")),
         }
     }

@@ -10,6 +10,7 @@ use crate::key::digest::KeyDigest;
 use crate::key::token::KeyPrefix;
 use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
+use crate::record::metadata::Metadata;
 use crate::record::moment::from_microsecond as time;
 use crate::record::revocation::Revocation;
 use crate::record::secret::SecretVersion;
@@ -31,6 +32,9 @@ struct StoredKey<'a> {
     created: i64,
     expires: Option<i64>,
     disabled: bool,
+    changes: u32,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    metadata: Cow<'a, Metadata>,
     #[serde(borrow)]
     revoked: Option<StoredRevocation<'a>>,
     #[serde(borrow)]
@@ -58,6 +62,10 @@ struct StoredSecret<'a> {
 
 const FORMAT: u32 = 1;
 
+fn is_empty(metadata: &Metadata) -> bool {
+    metadata.is_empty()
+}
+
 /// The text that stands for a record.
 pub(super) fn text_of(record: &KeyRecord) -> Result<String, serde_json::Error> {
     let secrets = record.secret_versions().iter().map(|version| StoredSecret {
@@ -76,6 +84,8 @@ pub(super) fn text_of(record: &KeyRecord) -> Result<String, serde_json::Error> {
         created: microsecond(record.created_at()),
         expires: record.expires_at().map(microsecond),
         disabled: record.is_disabled(),
+        changes: record.changes(),
+        metadata: Cow::Borrowed(record.metadata()),
         revoked: record.revocation().map(|revocation| StoredRevocation {
             at: microsecond(revocation.at()),
             reason: revocation.reason().into(),
@@ -118,9 +128,13 @@ pub(super) fn record_of(id: &KeyId, fields: &[(&[u8], &[u8])]) -> Option<KeyReco
         .with_scopes(stored.scopes.into_owned())
         .with_expires_at(stored.expires.map(time).transpose().ok()?)
         .with_disabled(stored.disabled)
+        .with_changes(stored.changes)
         .with_revocation(revocation)
         .with_secret_versions(versions?);
-    Some(record)
+    if stored.metadata.is_empty() {
+        return Some(record);
+    }
+    Some(record.with_metadata(stored.metadata.into_owned()))
 }
 
 /// The text of the record among the fields of a key.
@@ -129,7 +143,7 @@ pub(super) fn record_text<'a>(fields: &[(&[u8], &'a [u8])]) -> Option<&'a [u8]> 
     field.map(|(_, text)| *text)
 }
 
-/// A time as the digits of a last use: as many for every time, so that texts compare as times.
+/// A time as digits: as many for every time, so that texts compare as times.
 pub(super) fn digits_of_time(at: Timestamp) -> String {
     // From 1970 the years -9999 to 9999 are less than 4 × 10¹⁷ µs away: 19 digits, none negative.
     format!("{:019}", microsecond(at) + OFFSET)
@@ -144,7 +158,7 @@ fn time_of_digits(digits: &[u8]) -> Option<Timestamp> {
 const OFFSET: i64 = 1_000_000_000_000_000_000;
 
 /// The microseconds since 1970, rounded down.
-fn microsecond(at: Timestamp) -> i64 {
+pub(super) fn microsecond(at: Timestamp) -> i64 {
     // OK because jiff's years, -9999 to 9999, fit.
     i64::try_from(at.as_nanosecond().div_euclid(1_000)).unwrap_or_default()
 }

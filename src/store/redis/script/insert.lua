@@ -1,21 +1,47 @@
--- Adds a key.
--- KEYS: version, key, owner. ARGV: expected version, id, record, what names of digests start with,
--- channel, message; then for each secret version: digest, field of its last use, its last use.
+-- Adds a key, with its entry of the audit trail.
+-- KEYS: version. ARGV: expected version, what all names start with, id, owner, record, message,
+-- `1` or nothing for a revoked key, how many keys that are not revoked the owner may have or
+-- nothing, time and idempotency key or nothing, time and text of the entry; then for each secret
+-- version: digest, field of its last use, its last use.
 local version = redis.call('GET', KEYS[1])
 if version ~= ARGV[1] then return {version} end
-if redis.call('EXISTS', KEYS[2]) == 1 then return {version, 'id'} end
-local digests, fields = {}, {'record', ARGV[3]}
-for i = 7, #ARGV, 3 do
-  local digest = ARGV[4] .. ARGV[i]
+local names, id, owner, issued = ARGV[2], ARGV[3], ARGV[4], ARGV[9]
+local key = names .. 'key:' .. id
+local idempotency = issued ~= '' and names .. 'idempotency:' .. string.sub(issued, 20)
+local earlier = idempotency and redis.call('GET', idempotency)
+if earlier then
+  local fields = redis.call('HGETALL', names .. 'key:' .. earlier)
+  if #fields > 0 then return {version, 'earlier', earlier, fields} end
+end
+if redis.call('EXISTS', key) == 1 then return {version, 'id'} end
+local digests, fields = {}, {'record', ARGV[5]}
+for i = 12, #ARGV, 3 do
+  local digest = names .. 'digest:' .. ARGV[i]
   if digests[digest] or redis.call('EXISTS', digest) == 1 then return {version, 'digest'} end
   digests[digest] = true
   table.insert(fields, ARGV[i + 1])
   table.insert(fields, ARGV[i + 2])
 end
--- A script that fails is not undone. So what may be refused comes first, and the record last:
--- a digest without its record is never accepted. Listeners hear of it when the script has ended.
-redis.call('PUBLISH', ARGV[5], ARGV[6])
-redis.call('ZADD', KEYS[3], 0, ARGV[2])
-for digest in pairs(digests) do redis.call('SET', digest, ARGV[2]) end
-redis.call('HSET', KEYS[2], unpack(fields))
+local keys, revoked = names .. 'owner:' .. owner, names .. 'revoked:' .. owner
+local unrevoked = redis.call('ZCARD', keys) - redis.call('SCARD', revoked)
+if ARGV[8] ~= '' and unrevoked >= tonumber(ARGV[8]) then return {version, 'limit'} end
+-- A script that fails is not undone. So what may be refused comes first (this fails where the trail
+-- is something else), and the record last: a digest without its record is never accepted.
+-- Listeners hear of it when the script has ended.
+local trail = names .. 'audit:' .. owner
+redis.call('ZCARD', trail)
+local number = string.format('%.0f', redis.call('INCR', names .. 'number'))
+redis.call('PUBLISH', names .. 'changes', ARGV[6])
+redis.call('ZADD', names .. 'audit', 0, ARGV[10] .. number .. ':' .. owner)
+redis.call('ZADD', trail, number, number .. ARGV[11])
+redis.call('ZADD', keys, 0, id)
+if ARGV[7] ~= '' then redis.call('SADD', revoked, id) end
+if idempotency then
+  redis.call('ZADD', names .. 'idempotency', 0, issued)
+  redis.call('SET', idempotency, id)
+  table.insert(fields, 'idempotency')
+  table.insert(fields, issued)
+end
+for digest in pairs(digests) do redis.call('SET', digest, id) end
+redis.call('HSET', key, unpack(fields))
 return {version, 'done'}

@@ -1,5 +1,6 @@
 -- One page of an owner's keys.
--- KEYS: version, owner. ARGV: expected version, what names of keys start with, after which id, count.
+-- KEYS: version, owner. ARGV: expected version, what names of keys start with, after which id,
+-- count.
 local version = redis.call('GET', KEYS[1])
 if version ~= ARGV[1] then return {version} end
 local page = {version}

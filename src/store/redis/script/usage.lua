@@ -1,0 +1,13 @@
+-- A part of the sums of a key, by hour: their places, and two sums for each.
+-- KEYS: version, places of the key's sums, sums of the key. ARGV: expected version, after which
+-- place, before which, count.
+local version = redis.call('GET', KEYS[1])
+if version ~= ARGV[1] then return {version} end
+local places = redis.call('ZRANGEBYLEX', KEYS[2], ARGV[2], ARGV[3], 'LIMIT', 0, ARGV[4])
+if #places == 0 then return {version, places, places} end
+local fields = {}
+for i, place in ipairs(places) do
+  fields[2 * i - 1] = 'a' .. place
+  fields[2 * i] = 'r' .. place
+end
+return {version, places, redis.call('HMGET', KEYS[3], unpack(fields))}
