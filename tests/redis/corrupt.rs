@@ -137,12 +137,11 @@ async fn what_is_no_entry_or_sum_is_corrupt() {
         server.command(&["HSET", &sums, place, value]);
         store.record_usage(&batch(uses)).await.unwrap();
         let read = store.usage(&id(1), hours()).await;
-        match expected {
-            Some(sum) => assert_eq!(read.unwrap()[0].allowed(), sum),
-            None => {
-                let message = format!("{start}something else as a sum of uses");
-                assert_is(read, StoreErrorKind::Corrupt, &message);
-            }
+        if let Some(sum) = expected {
+            assert_eq!(read.unwrap()[0].allowed(), sum);
+        } else {
+            let message = format!("{start}something else as a sum of uses");
+            assert_is(read, StoreErrorKind::Corrupt, &message);
         }
     }
     server.command(&["SET", &sums, "x"]);

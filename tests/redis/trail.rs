@@ -59,9 +59,9 @@ async fn every_change_writes_one_entry_and_what_is_refused_none() {
             &context,
         ));
         expected = after;
-        let changed = store.apply(&id(1), &change, &context).await.unwrap();
-        assert_eq!(*changed, expected, "{change:?}");
-        assert_eq!(find(&store, 1).await.unwrap(), changed);
+        let now = store.apply(&id(1), &change, &context).await.unwrap();
+        assert_eq!(*now, expected, "{change:?}");
+        assert_eq!(find(&store, 1).await.unwrap(), now);
     }
     let enabled = store.apply(&id(1), &KeyChange::Enable, &context(90)).await;
     assert_fails(
@@ -151,9 +151,9 @@ async fn entries_are_forgotten_by_their_time_to_the_microsecond() {
     let mut times: Vec<Timestamp> = times.map(|time| time.parse().unwrap()).to_vec();
     times.push(Timestamp::MAX);
     // Out of order.
-    for (number, place) in [(1, 2), (2, 0), (3, 3), (4, 1)] {
-        let context = ChangeContext::new(times[place]).with_idempotency_key([number as u8; 32]);
-        let key = KeyRecord::new(id(number), format!("a:{place}"), "CI", at(0));
+    for (number, place) in [(1_u8, 2), (2, 0), (3, 3), (4, 1)] {
+        let context = ChangeContext::new(times[place]).with_idempotency_key([number; 32]);
+        let key = KeyRecord::new(id(number.into()), format!("a:{place}"), "CI", at(0));
         store.insert(key, &context).await.unwrap();
     }
     let mut left = 4;
