@@ -1,5 +1,7 @@
 //! The scenarios of `cases/scenarios.jsonl`, by what they are about.
 
+#[cfg(feature = "cache")]
+pub(crate) mod cache;
 pub(crate) mod config;
 pub(crate) mod fuzz;
 pub(crate) mod generation;
