@@ -6,6 +6,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+#[cfg(feature = "postgres")]
+#[path = "support/postgres_server.rs"]
+mod postgres_server;
+#[cfg(feature = "redis")]
+#[path = "support/redis_server.rs"]
+mod redis_server;
 #[path = "support/cases/scenarios/mod.rs"]
 mod scenarios;
 #[allow(dead_code, reason = "shared with cases.rs")]

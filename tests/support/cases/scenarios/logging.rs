@@ -10,16 +10,18 @@ use serde::Serialize;
 use tower_api_key::key::{ApiKey, KeyDigest, KeyPrefix};
 use tower_api_key::policy::{RequestHead, Requirement};
 use tower_api_key::record::{KeyChange, KeyId, KeyRecord, SecretVersion};
-use tower_api_key::{ApiKeyLayer, Identity, IssuedKey, Scope, ScopeSet};
+use tower_api_key::{ApiKeyLayer, Identity, IssuedKey, MemoryStore, Scope, ScopeSet};
 
 use super::kit::{answer, manager, new_key};
-use super::public_types::{self, Marker};
+use super::public_types::declared::{WITHOUT_CONTENT, declared, is_off};
+use super::public_types::marker::Marker;
+use super::public_types::printed::printed;
 use crate::support::log;
 
 #[tokio::test]
 async fn sc_log_3_no_public_type_prints_a_key_or_a_digest() {
     let marker = Marker::new().await;
-    let printed = public_types::printed(&marker).await;
+    let printed = printed(&marker).await;
     for (name, text) in &printed {
         let text = text.to_ascii_lowercase();
         for secret in marker.secrets() {
@@ -28,14 +30,31 @@ async fn sc_log_3_no_public_type_prints_a_key_or_a_digest() {
     }
     // Nothing is passed over: a new public type is to be printed here, or to be listed with the
     // reason why it cannot hold a key.
-    for name in public_types::declared() {
+    for name in declared() {
         let is_covered = printed.iter().any(|(printed, _)| *printed == name)
-            || public_types::WITHOUT_CONTENT.contains(&name.as_str());
+            || WITHOUT_CONTENT.contains(&name.as_str())
+            || is_off(&name);
         assert!(
             is_covered,
-            "expected {name} in tests/support/cases/scenarios/public_types.rs"
+            "expected {name} in tests/support/cases/scenarios/public_types"
         );
     }
+}
+
+/// An answer to nobody shows nothing either.
+#[tokio::test]
+async fn sc_log_3_an_answer_shows_no_key() {
+    let marker = Marker::new().await;
+    let layer = ApiKeyLayer::new(MemoryStore::new());
+    let response = answer(&layer, Some(marker.fresh.key.expose_secret())).await;
+    let printed = format!("{response:?}").to_ascii_lowercase();
+    assert!(
+        marker
+            .secrets()
+            .iter()
+            .all(|secret| !printed.contains(secret)),
+        "{printed}"
+    );
 }
 
 /// Whether a type is `Serialize`: an inherent constant goes before that of a trait.

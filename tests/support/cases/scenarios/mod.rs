@@ -1,5 +1,7 @@
 //! The scenarios of `cases/scenarios.jsonl`, by what they are about.
 
+#[cfg(feature = "cache")]
+pub(crate) mod cache;
 pub(crate) mod config;
 pub(crate) mod fuzz;
 pub(crate) mod generation;
@@ -9,7 +11,6 @@ pub(crate) mod logging;
 pub(crate) mod machine;
 pub(crate) mod matrix;
 pub(crate) mod oracle;
-pub(crate) mod public_changes;
 pub(crate) mod public_types;
 pub(crate) mod revocation;
 pub(crate) mod service;

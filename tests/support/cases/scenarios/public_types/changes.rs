@@ -5,7 +5,8 @@ use tower_api_key::KeyRegistry;
 use tower_api_key::record::{AuditAction, AuditEntry, ChangeContext, KeyChange, Metadata};
 use tower_api_key::store::{AuditPageRequest, KeyUse, Transition, UsageBatch, UsageBucket};
 
-use super::public_types::{Marker, Printed, both, debug};
+use super::marker::Marker;
+use super::print::{Printed, both, debug};
 
 pub(crate) async fn printed(marker: &Marker) -> Printed {
     let record = &*marker.fresh.record;
