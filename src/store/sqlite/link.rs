@@ -127,7 +127,9 @@ impl Link {
             Synchronous::Full => "PRAGMA synchronous = full; PRAGMA fullfsync = on",
             Synchronous::Normal => "PRAGMA synchronous = normal",
         };
-        Ok(self.connection.execute_batch(synchronous)?)
+        self.connection
+            .execute_batch(&format!("PRAGMA cache_size = -{CACHE}; {synchronous}"))?;
+        Ok(())
     }
 
     /// With a write-ahead log, look-ups never wait for changes. The switch needs the file alone,
@@ -175,6 +177,11 @@ pub(crate) const IMMEDIATE: TransactionBehavior = TransactionBehavior::Immediate
 
 /// All statements stay prepared.
 const STATEMENTS: usize = 64;
+
+/// How many KiB of the file the connection for changes keeps in memory: the pages that a large
+/// import or batch of uses changes, so that they are not written out and read again before its
+/// commit. Look-ups need a few pages each, and SQLite's own 2,000.
+const CACHE: usize = 16_000;
 
 /// How long to wait before the next try of what SQLite doesn't wait for.
 const PAUSE: Duration = Duration::from_millis(5);
