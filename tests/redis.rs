@@ -19,6 +19,8 @@ mod life;
 mod races;
 #[path = "support/redis_server.rs"]
 mod redis_server;
+#[path = "redis/rights.rs"]
+mod rights;
 #[path = "redis/tls.rs"]
 mod tls;
 #[path = "redis/trail.rs"]

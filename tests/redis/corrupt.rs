@@ -90,8 +90,13 @@ async fn what_is_no_record_is_corrupt() {
         let name = format!("{{tower_api_key}}:{broken}:{owner}");
         server.command(&["SET", &name, "x"]);
         let other = KeyRecord::new(id(3), &*owner, "CI", at(0));
-        assert_is(store.insert(other, &context()).await, corrupt, &other_type);
+        let limit = context().with_max_keys_of_owner(1);
+        assert_is(store.insert(other, &limit).await, corrupt, &other_type);
         assert_eq!(store.get(&id(3)).await.unwrap(), None);
+        if broken != "owner" {
+            let page = PageRequest::default();
+            assert!(store.list(&owner, &page).await.unwrap().keys().is_empty());
+        }
     }
 }
 

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tower_api_key::record::{KeyChange, KeyUpdate, Revocation};
-use tower_api_key::store::{KeyUse, PageRequest, RedisStore, StoreErrorKind};
+use tower_api_key::store::{
+    AuditPageRequest, KeyUse, PageRequest, RedisStore, StoreErrorKind, UsageBucket,
+};
 use tower_api_key::{KeyRegistry, KeyStore};
 
 use crate::kit::{
@@ -91,10 +93,15 @@ async fn a_call_that_changes_nothing_survives_a_cut() {
         server.cut_connections();
         assert_eq!(*find(&store, 1).await.unwrap(), record(1));
         server.cut_connections();
-        store
-            .record_usage(&batch([KeyUse::new(id(1), 1, at(-100))]))
-            .await
-            .unwrap();
+        let used = KeyUse::new(id(1), 1, at(-100)).with_allowed(1);
+        store.record_usage(&batch([used])).await.unwrap();
+        server.cut_connections();
+        let counted = store.usage(&id(1), at(-4_000)..at(0)).await.unwrap();
+        assert_eq!(counted, [UsageBucket::new(at(-3_600), 1, 1, 0)]);
+        server.cut_connections();
+        let page = AuditPageRequest::first(1);
+        let trail = store.audit("acct_42", &page).await.unwrap();
+        assert_eq!(trail.entries()[0].key_id(), id(1));
         server.cut_connections();
         let page = store
             .list("acct_42", &PageRequest::default())

@@ -7,7 +7,7 @@ use tower_api_key::record::{KeyChange, KeyId};
 use tower_api_key::store::{KeyUse, RedisStore, UsageBatch, UsageBucket};
 
 use crate::kit::{
-    RedisServer, assert_empty, at, batch, context, digest, id, record, rotation, store,
+    RedisServer, assert_empty, at, batch, context, digest, eventually, id, record, rotation, store,
 };
 
 fn hour(number: i64) -> Timestamp {
@@ -141,6 +141,26 @@ async fn a_batch_is_counted_once_however_often_it_is_sent() {
     let late = UsageBatch::new(other, 5, [late]);
     stores[0].record_usage(&late).await.unwrap();
     assert_eq!(sums(&stores[1], &id(1)).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_batch_whose_answer_is_lost_may_be_sent_again() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let store = store(&server).await;
+    store.insert(record(1), &context()).await.unwrap();
+    for sequence in 1..=3 {
+        let used = KeyUse::new(id(1), 1, hour(0)).with_allowed(5);
+        let batch = UsageBatch::new([9; 16], sequence, [used]);
+        server.pause();
+        store.record_usage(&batch).await.unwrap_err();
+        // Now it is counted.
+        server.resume();
+        eventually(async || store.record_usage(&batch).await.ok()).await;
+        let sum = UsageBucket::new(hour(0), 1, 5 * sequence, 0);
+        assert_eq!(sums(&store, &id(1)).await, [sum]);
+    }
 }
 
 #[tokio::test]

@@ -150,7 +150,7 @@ impl KeyRegistry for RedisStore {
     }
 
     /// Counts the whole batch in one step, in which Redis does nothing else: about a millisecond
-    /// for 300 uses. A use of a key whose value in Redis is corrupt is left out.
+    /// for 100 uses. A use of a key whose value in Redis is corrupt is left out.
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         let shared = &*self.0;
         let Some(latest) = batch.last_used_at() else {

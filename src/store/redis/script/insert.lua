@@ -23,18 +23,21 @@ for i = 12, #ARGV, 3 do
   table.insert(fields, ARGV[i + 2])
 end
 local keys, revoked = names .. 'owner:' .. owner, names .. 'revoked:' .. owner
-local unrevoked = redis.call('ZCARD', keys) - redis.call('SCARD', revoked)
-if ARGV[8] ~= '' and unrevoked >= tonumber(ARGV[8]) then return {version, 'limit'} end
--- A script that fails is not undone. So what may be refused comes first (this fails where the trail
--- is something else), and the record last: a digest without its record is never accepted.
--- Listeners hear of it when the script has ended.
-local trail = names .. 'audit:' .. owner
-redis.call('ZCARD', trail)
+if ARGV[8] ~= '' then
+  local unrevoked = redis.call('ZCARD', keys) - redis.call('SCARD', revoked)
+  if unrevoked >= tonumber(ARGV[8]) then return {version, 'limit'} end
+end
+-- A script that fails is not undone. So what may be refused comes first, and the record last: a
+-- digest without its record is never accepted. Listeners hear of it when the script has ended.
 local number = string.format('%.0f', redis.call('INCR', names .. 'number'))
 redis.call('PUBLISH', names .. 'changes', ARGV[6])
 redis.call('ZADD', names .. 'audit', 0, ARGV[10] .. number .. ':' .. owner)
-redis.call('ZADD', trail, number, number .. ARGV[11])
 redis.call('ZADD', keys, 0, id)
+local entry = redis.pcall('ZADD', names .. 'audit:' .. owner, number, number .. ARGV[11])
+if type(entry) == 'table' then
+  redis.call('ZREM', keys, id)
+  return entry
+end
 if ARGV[7] ~= '' then redis.call('SADD', revoked, id) end
 if idempotency then
   redis.call('ZADD', names .. 'idempotency', 0, issued)
