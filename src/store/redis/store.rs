@@ -27,7 +27,7 @@ use crate::store::key_store::KeyStore;
 ///
 /// Every look-up is one round trip, and every change one atomic script. All calls go over one
 /// connection that replaces itself; a call that its loss interrupts is sent again if it changes
-/// nothing. The [feed](ChangeFeed) of changes has a connection of its own, made when somebody
+/// nothing, or counts uses. The [feed](ChangeFeed) of changes has a connection of its own, made when somebody
 /// first watches it. Clones share one store. Its tasks end with the last clone.
 ///
 /// ```no_run
