@@ -5,9 +5,9 @@
 
 #[cfg(feature = "cache")]
 pub(crate) mod cache;
+pub(crate) mod changes;
 #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 pub(crate) mod databases;
-pub(crate) mod changes;
 pub(crate) mod decisions;
 pub(crate) mod declared;
 pub(crate) mod keys;
