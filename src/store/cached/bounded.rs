@@ -1,6 +1,7 @@
 //! A map of digests that never holds more than its capacity.
 
 use std::hash::BuildHasher;
+use std::iter;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use foldhash::fast::FixedState;
@@ -14,15 +15,22 @@ use crate::key::digest::KeyDigest;
 ///
 /// Writes need the [`Slots`] of this map, which its owner keeps behind a lock.
 ///
-/// The digests are spread over buckets of a few, under a random seed, so that nobody can aim at
-/// one. A bucket never changes: another takes its place at once.
+/// There are at least as many buckets as values, so that most hold one, and the digests are spread
+/// over them under a random seed, so that nobody can aim at one. A bucket never changes: another
+/// takes its place at once.
 pub(super) struct BoundedMap<V> {
     seed: RandomState,
     /// By how many bits of its hash a digest finds its bucket.
     bits: u32,
-    buckets: papaya::HashMap<u32, Box<[Held<V>]>, FixedState>,
+    buckets: papaya::HashMap<u32, Bucket<V>, FixedState>,
     /// Another generation begins when everything is forgotten.
     generation: AtomicU32,
+}
+
+struct Bucket<V> {
+    /// In the bucket itself, since most are found here.
+    first: Held<V>,
+    others: Box<[Held<V>]>,
 }
 
 struct Held<V> {
@@ -36,16 +44,13 @@ struct Held<V> {
     value: V,
 }
 
-/// How many values a full map has in a bucket, on average and at most.
-const A_FEW: u32 = 4;
-
 /// How many used values the hand passes at most, so that no insertion takes long.
 const MAX_PASSES: usize = 64;
 
 impl<V: Clone> BoundedMap<V> {
     /// A map for so many values.
     pub(super) fn new(capacity: u32) -> Self {
-        let buckets = u64::from(capacity.div_ceil(A_FEW)).next_power_of_two();
+        let buckets = u64::from(capacity).next_power_of_two();
         Self {
             seed: RandomState::default(),
             bits: buckets.trailing_zeros(),
@@ -145,23 +150,25 @@ impl<V: Clone> BoundedMap<V> {
     fn find<T>(&self, digest: &KeyDigest, take: impl FnOnce(&Held<V>) -> Option<T>) -> Option<T> {
         let (place, tag) = self.place(digest);
         let buckets = self.buckets.pin();
-        let mut bucket = buckets.get(&place)?.iter();
-        bucket
-            .find(|one| one.tag == tag && one.digest == *digest)
-            .and_then(take)
+        let bucket = buckets.get(&place)?;
+        let is = |one: &Held<V>| one.tag == tag && one.digest == *digest;
+        if is(&bucket.first) {
+            return take(&bucket.first);
+        }
+        bucket.others.iter().find(|one| is(one)).and_then(take)
     }
 
     /// Has this bucket hold that value for the digest, or none.
     fn change(&self, place: u32, digest: &KeyDigest, value: Option<Held<V>>) {
         let buckets = self.buckets.pin();
-        let before = buckets.get(&place).map_or(&[][..], |bucket| bucket);
-        let mut after = Vec::with_capacity(before.len() + 1);
-        after.extend(before.iter().filter(|one| one.digest != *digest).cloned());
-        after.extend(value);
-        if after.is_empty() {
-            buckets.remove(&place);
+        let before = buckets.get(&place).into_iter().flat_map(Bucket::iter);
+        let others = before.filter(|one| one.digest != *digest).cloned();
+        let mut after = value.into_iter().chain(others);
+        if let Some(first) = after.next() {
+            let others = after.collect();
+            buckets.insert(place, Bucket { first, others });
         } else {
-            buckets.insert(place, after.into());
+            buckets.remove(&place);
         }
     }
 
@@ -169,10 +176,9 @@ impl<V: Clone> BoundedMap<V> {
     #[inline]
     fn place(&self, digest: &KeyDigest) -> (u32, u32) {
         let hash = self.seed.hash_one(digest);
-        let [high, low] = [hash >> 32, hash & u64::from(u32::MAX)];
-        let word = |half| u32::try_from(half).unwrap_or_default();
-        // In two steps, since a shift by 32 is none.
-        (word(high) >> 1 >> (31 - self.bits), word(low))
+        let half = |hash| u32::try_from(hash & u64::from(u32::MAX)).unwrap_or_default();
+        // In two steps, since a shift by 64 is none.
+        (half(hash >> 1 >> (63 - self.bits)), half(hash))
     }
 
     /// Makes room: forgets the first value at the hand that was not used since it last passed.
@@ -187,6 +193,12 @@ impl<V: Clone> BoundedMap<V> {
                 return;
             }
         }
+    }
+}
+
+impl<V> Bucket<V> {
+    fn iter(&self) -> impl Iterator<Item = &Held<V>> {
+        iter::once(&self.first).chain(&self.others)
     }
 }
 
@@ -215,9 +227,7 @@ mod tests {
 
     fn len(map: &BoundedMap<u32>) -> usize {
         let buckets = map.buckets.pin();
-        let lens: Vec<_> = buckets.values().map(|bucket| bucket.len()).collect();
-        assert!(lens.iter().all(|len| *len > 0));
-        lens.iter().sum()
+        buckets.values().map(|bucket| bucket.iter().count()).sum()
     }
 
     fn read(map: &BoundedMap<u32>, number: u32) -> Option<u32> {

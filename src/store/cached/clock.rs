@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant as StdInstant};
 
+#[cfg(target_os = "linux")]
+use rustix::time::{ClockId, clock_gettime};
 use tokio::time::Instant;
 
 /// A moment, in nanoseconds since one that is the clock's own.
@@ -38,7 +40,7 @@ impl Clock {
         match self {
             Self::Tokio { began } => nanoseconds(began.elapsed()),
             #[cfg(target_os = "linux")]
-            Self::Kernel => kernel::now(),
+            Self::Kernel => read(ClockId::Monotonic),
         }
     }
 
@@ -48,7 +50,7 @@ impl Clock {
         match self {
             Self::Tokio { .. } => self.now(),
             #[cfg(target_os = "linux")]
-            Self::Kernel => kernel::at_latest(),
+            Self::Kernel => read(ClockId::MonotonicCoarse).saturating_add(MOST_BEHIND),
         }
     }
 
@@ -66,33 +68,19 @@ impl Clock {
     }
 }
 
+/// By how much the kernel's coarse clock is behind at most. It is as the other was at the last tick,
+/// and costs a fifth of it to read. A tick takes at most 10 ms, but some are late, as on a virtual
+/// machine whose processor is taken away. It costs nothing to allow for a hundred of them: only in
+/// the last second of a life is the other clock read, too.
 #[cfg(target_os = "linux")]
-mod kernel {
-    use rustix::time::{ClockId, clock_gettime};
+const MOST_BEHIND: Moment = 1_000_000_000;
 
-    use super::Moment;
-
-    pub(super) fn now() -> Moment {
-        read(ClockId::Monotonic)
-    }
-
-    /// The coarse clock is as the other was at the kernel's last tick, and costs a fifth of it.
-    #[inline]
-    pub(super) fn at_latest() -> Moment {
-        read(ClockId::MonotonicCoarse).saturating_add(MOST_BEHIND)
-    }
-
-    /// By how much the coarse clock is behind at most. A tick takes at most 10 ms, but some are
-    /// late, as on a virtual machine whose processor is taken away. It costs nothing to allow for
-    /// a hundred of them: only in the last second of a life is the other clock read, too.
-    const MOST_BEHIND: Moment = 1_000_000_000;
-
-    #[inline]
-    fn read(clock: ClockId) -> Moment {
-        let time = clock_gettime(clock);
-        // OK because neither clock is ever negative, and a `u64` holds 584 years.
-        time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
-    }
+#[cfg(target_os = "linux")]
+#[inline]
+fn read(clock: ClockId) -> Moment {
+    let time = clock_gettime(clock);
+    // OK because neither clock is ever negative, and a `u64` holds 584 years.
+    time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
 }
 
 /// Saturates after 584 years.
@@ -139,7 +127,9 @@ mod tests {
             assert!(clock.moment(later) <= clock.now());
         }
         let clock = Clock::tokio();
-        let earlier = StdInstant::now() - Duration::from_secs(1);
+        let earlier = StdInstant::now()
+            .checked_sub(Duration::from_secs(1))
+            .unwrap();
         assert_eq!(clock.moment(earlier), 0);
     }
 }

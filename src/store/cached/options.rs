@@ -54,7 +54,7 @@ impl CacheOptions {
 
     /// Holds at most so many digests of keys. Default: 100,000.
     ///
-    /// Beside its record, each takes about 200 octets. When there is no room, one that was not
+    /// Beside its record, each takes about 220 octets. When there is no room, one that was not
     /// used of late makes way.
     #[must_use]
     pub fn with_capacity(self, capacity: u32) -> Self {
