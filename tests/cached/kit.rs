@@ -265,9 +265,11 @@ impl ChangeFeed for Script {
     }
 }
 
-/// Options without jitter, so that every end is exact.
+/// Options without jitter, so that every end is exact, and with a clock that can be paused.
 pub(crate) fn exact() -> CacheOptions {
-    CacheOptions::new().with_jitter_percent(0)
+    CacheOptions::new()
+        .with_jitter_percent(0)
+        .with_tokio_clock()
 }
 
 pub(crate) fn cached(store: &Script) -> CachedStore<Script> {

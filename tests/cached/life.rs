@@ -127,7 +127,7 @@ async fn what_is_held_is_bounded_and_what_is_used_stays() {
     let options = exact()
         .with_capacity(100)
         .with_negative_capacity(50)
-        .with_look_ups_per_second(None);
+        .with_unknown_keys_per_second(None);
     let cached = CachedStore::new(store.clone(), options).unwrap();
     for number in 0..2_000 {
         find(&cached, number).await;

@@ -4,9 +4,9 @@ use std::error::Error;
 
 use futures::future::join_all;
 use tokio::time::{Instant, advance};
-use tower_api_key::Verifier;
 use tower_api_key::denial::DenialKind;
 use tower_api_key::store::{CachedStore, KeyStore, StoreErrorKind};
+use tower_api_key::{KeyRegistry, Verifier};
 
 use crate::kit::{
     MOMENT, SECOND, Script, begin, cached, digest, exact, find, just_before, known, settle,
@@ -152,10 +152,10 @@ async fn look_ups_beyond_the_cap_are_refused_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn look_ups_have_a_rate() {
+async fn look_ups_of_unknown_keys_have_a_rate() {
     let store = Script::with([0]);
     let options = exact()
-        .with_look_ups_per_second(Some(10))
+        .with_unknown_keys_per_second(Some(10))
         .with_time_to_live(SECOND * 2);
     let cached = CachedStore::new(store.clone(), options).unwrap();
     assert_eq!(find(&cached, 0).await, "active");
@@ -167,7 +167,7 @@ async fn look_ups_have_a_rate() {
     assert_eq!(error.kind(), StoreErrorKind::Overloaded);
     assert_eq!(
         error.to_string(),
-        "expected at most 10 look-ups a second of keys that are not cached, found more"
+        "expected at most 10 unknown keys a second, found more"
     );
     advance(just_before(SECOND / 10)).await;
     assert_eq!(find(&cached, 11).await, "overloaded");
@@ -184,6 +184,43 @@ async fn look_ups_have_a_rate() {
         (known(&cached, 0), find(&cached, 0).await),
         ("nothing", "active")
     );
+}
+
+/// As after a start under full load.
+#[tokio::test(start_paused = true)]
+async fn a_cache_fills_with_keys_that_exist_at_any_rate() {
+    let store = Script::with(0..1_000);
+    let options = exact().with_unknown_keys_per_second(Some(10));
+    let cached = CachedStore::new(store.clone(), options).unwrap();
+    for number in 0..1_000 {
+        assert_eq!(find(&cached, number).await, "active");
+    }
+    // Each counts until it has found its key, and for good if the store fails.
+    cached.clear();
+    let gate = store.hold_before_reading();
+    let mut waiting = Vec::new();
+    for number in 2_000..2_010 {
+        waiting.push(begin(&cached, number).await);
+    }
+    assert_eq!(find(&cached, 2_010).await, "overloaded");
+    assert_eq!(store.asked(), 1_010);
+    store.fail(StoreErrorKind::Unavailable);
+    gate.add_permits(10);
+    for waiting in waiting {
+        assert_eq!(waiting.await.unwrap(), "unavailable");
+    }
+    store.let_go();
+    store.fail(None);
+    assert_eq!(find(&cached, 2_010).await, "overloaded");
+    advance(SECOND / 10).await;
+    store
+        .keys()
+        .insert(crate::kit::record(2_010))
+        .await
+        .unwrap();
+    assert_eq!(find(&cached, 2_010).await, "active");
+    assert_eq!(find(&cached, 2_011).await, "unknown");
+    assert_eq!(find(&cached, 2_012).await, "overloaded");
 }
 
 #[tokio::test]

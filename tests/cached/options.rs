@@ -34,8 +34,8 @@ fn what_cannot_work_is_refused() {
         "expected one look-up under way or more, found none",
     );
     assert_refused(
-        options().with_look_ups_per_second(Some(0)),
-        "expected one look-up a second or more, found none",
+        options().with_unknown_keys_per_second(Some(0)),
+        "expected one unknown key a second or more, found none",
     );
     assert_refused(
         options().with_look_up_deadline(Duration::ZERO),
@@ -70,14 +70,14 @@ fn extremes_work() {
         .with_fallback_time_to_live(Duration::MAX)
         .with_jitter_percent(100)
         .with_max_look_ups(u32::MAX)
-        .with_look_ups_per_second(Some(u32::MAX))
+        .with_unknown_keys_per_second(Some(u32::MAX))
         .with_look_up_deadline(Duration::MAX)
         .with_stale_if_error(Duration::MAX);
     let least = CacheOptions::new()
         .with_capacity(1)
         .with_negative_capacity(1)
         .with_max_look_ups(1)
-        .with_look_ups_per_second(Some(1));
+        .with_unknown_keys_per_second(Some(1));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()

@@ -1,27 +1,62 @@
 //! A map of digests that never holds more than its capacity.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::hash::BuildHasher;
+use std::iter;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use foldhash::fast::FixedState;
 use foldhash::quality::RandomState;
 
+use super::slots::Slots;
 use crate::key::digest::KeyDigest;
 
 /// What is remembered of digests. Reads take no lock and write to nothing that other reads touch,
 /// so that two cores do not wait for each other even when they ask for the same key.
 ///
 /// Writes need the [`Slots`] of this map, which its owner keeps behind a lock.
-pub(super) struct BoundedMap<V>(papaya::HashMap<KeyDigest, Held<V>, RandomState>);
-
-struct Held<V> {
-    value: V,
-    slot: u32,
-    /// Whether it was read since the hand last passed.
-    used: AtomicBool,
+///
+/// There are at least as many buckets as values, so that most hold one, and the digests are spread
+/// over them under a random seed, so that nobody can aim at one. A bucket never changes: another
+/// takes its place at once.
+pub(super) struct BoundedMap<V> {
+    seed: RandomState,
+    /// By how many bits of its hash a digest finds its bucket.
+    bits: u32,
+    buckets: papaya::HashMap<u32, Bucket<V>, FixedState>,
+    /// Another generation begins when everything is forgotten.
+    generation: AtomicU32,
 }
 
-impl<V> BoundedMap<V> {
-    pub(super) fn new() -> Self {
-        Self(papaya::HashMap::default())
+struct Bucket<V> {
+    /// In the bucket itself, since most are found here.
+    first: Held<V>,
+    others: Box<[Held<V>]>,
+}
+
+struct Held<V> {
+    /// The part of the hash that did not choose the bucket.
+    tag: u32,
+    slot: u32,
+    generation: u32,
+    /// Whether it was read since the hand last passed.
+    used: AtomicBool,
+    digest: KeyDigest,
+    value: V,
+}
+
+/// How many used values the hand passes at most, so that no insertion takes long.
+const MAX_PASSES: usize = 64;
+
+impl<V: Clone> BoundedMap<V> {
+    /// A map for so many values.
+    pub(super) fn new(capacity: u32) -> Self {
+        let buckets = u64::from(capacity).next_power_of_two();
+        Self {
+            seed: RandomState::default(),
+            bits: buckets.trailing_zeros(),
+            buckets: papaya::HashMap::default(),
+            generation: AtomicU32::new(0),
+        }
     }
 
     /// What `read` makes of the value. An answer counts as a use, which keeps the value longer.
@@ -31,19 +66,31 @@ impl<V> BoundedMap<V> {
         digest: &KeyDigest,
         read: impl FnOnce(&V) -> Option<T>,
     ) -> Option<T> {
-        let map = self.0.pin();
-        let held = map.get(digest)?;
-        let answer = read(&held.value)?;
-        // Read before writing: only the first use writes to what all cores read.
-        if !held.used.load(Ordering::Relaxed) {
-            held.used.store(true, Ordering::Relaxed);
-        }
-        Some(answer)
+        let generation = self.generation.load(Ordering::Acquire);
+        self.find(digest, |held| {
+            if held.generation != generation {
+                return None;
+            }
+            let answer = read(&held.value)?;
+            // Read before writing: only the first use writes to what all cores read.
+            if !held.used.load(Ordering::Relaxed) {
+                held.used.store(true, Ordering::Relaxed);
+            }
+            Some(answer)
+        })
     }
 
     /// What `read` makes of the value, without counting as a use.
     pub(super) fn peek<T>(&self, digest: &KeyDigest, read: impl FnOnce(&V) -> T) -> Option<T> {
-        self.0.pin().get(digest).map(|held| read(&held.value))
+        let generation = self.generation.load(Ordering::Acquire);
+        self.find(digest, |held| {
+            (held.generation == generation).then(|| read(&held.value))
+        })
+    }
+
+    /// Whether there is a value, be it one from before everything was forgotten.
+    pub(super) fn holds(&self, digest: &KeyDigest) -> bool {
+        self.find(digest, |_| Some(())).is_some()
     }
 
     /// Remembers a value and returns its slot; `gone` is told what it takes the place of.
@@ -54,18 +101,26 @@ impl<V> BoundedMap<V> {
         value: V,
         mut gone: impl FnMut(u32, &V),
     ) -> u32 {
-        let map = self.0.pin();
-        let slot = if let Some(old) = map.get(&digest) {
+        let old = self.find(&digest, |old| {
             gone(old.slot, &old.value);
-            old.slot
-        } else {
+            Some(old.slot)
+        });
+        let slot = old.unwrap_or_else(|| {
             if slots.is_full() {
                 self.evict(slots, &mut gone);
             }
             slots.take(digest)
+        });
+        let (place, tag) = self.place(&digest);
+        let held = Held {
+            tag,
+            slot,
+            generation: self.generation.load(Ordering::Relaxed),
+            used: AtomicBool::new(false),
+            digest,
+            value,
         };
-        let used = AtomicBool::new(false);
-        map.insert(digest, Held { value, slot, used });
+        self.change(place, &digest, Some(held));
         slot
     }
 
@@ -76,21 +131,64 @@ impl<V> BoundedMap<V> {
         digest: &KeyDigest,
         mut gone: impl FnMut(u32, &V),
     ) {
-        if let Some(held) = self.0.pin().remove(digest) {
-            slots.give_back(held.slot);
+        let slot = self.find(digest, |held| {
             gone(held.slot, &held.value);
+            Some(held.slot)
+        });
+        if let Some(slot) = slot {
+            self.change(self.place(digest).0, digest, None);
+            slots.give_back(slot);
         }
+    }
+
+    /// Forgets everything, at once: what is still held is of the past.
+    pub(super) fn forget_all(&self) {
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    #[inline]
+    fn find<T>(&self, digest: &KeyDigest, take: impl FnOnce(&Held<V>) -> Option<T>) -> Option<T> {
+        let (place, tag) = self.place(digest);
+        let buckets = self.buckets.pin();
+        let bucket = buckets.get(&place)?;
+        let is = |one: &Held<V>| one.tag == tag && one.digest == *digest;
+        if is(&bucket.first) {
+            return take(&bucket.first);
+        }
+        bucket.others.iter().find(|one| is(one)).and_then(take)
+    }
+
+    /// Has this bucket hold that value for the digest, or none.
+    fn change(&self, place: u32, digest: &KeyDigest, value: Option<Held<V>>) {
+        let buckets = self.buckets.pin();
+        let before = buckets.get(&place).into_iter().flat_map(Bucket::iter);
+        let others = before.filter(|one| one.digest != *digest).cloned();
+        let mut after = value.into_iter().chain(others);
+        if let Some(first) = after.next() {
+            let others = after.collect();
+            buckets.insert(place, Bucket { first, others });
+        } else {
+            buckets.remove(&place);
+        }
+    }
+
+    /// The bucket of a digest, and the rest of its hash.
+    #[inline]
+    fn place(&self, digest: &KeyDigest) -> (u32, u32) {
+        let hash = self.seed.hash_one(digest);
+        let half = |hash| u32::try_from(hash & u64::from(u32::MAX)).unwrap_or_default();
+        // In two steps, since a shift by 64 is none.
+        (half(hash >> 1 >> (63 - self.bits)), half(hash))
     }
 
     /// Makes room: forgets the first value at the hand that was not used since it last passed.
     fn evict(&self, slots: &mut Slots, gone: &mut impl FnMut(u32, &V)) {
-        let map = self.0.pin();
         for pass in 1.. {
             let Some(digest) = slots.turn_hand() else {
                 continue;
             };
-            let used = |held: &Held<V>| held.used.swap(false, Ordering::Relaxed);
-            if pass == MAX_PASSES || !map.get(&digest).is_some_and(used) {
+            let used = |held: &Held<V>| Some(held.used.swap(false, Ordering::Relaxed));
+            if pass == MAX_PASSES || self.find(&digest, used) != Some(true) {
                 self.remove(slots, &digest, gone);
                 return;
             }
@@ -98,60 +196,22 @@ impl<V> BoundedMap<V> {
     }
 }
 
-/// How many used values the hand passes at most, so that no insertion takes long.
-const MAX_PASSES: usize = 64;
-
-/// The places of a [`BoundedMap`]: as many as its capacity, filled in turn.
-pub(super) struct Slots {
-    capacity: usize,
-    digests: Vec<Option<KeyDigest>>,
-    free: Vec<u32>,
-    hand: usize,
+impl<V> Bucket<V> {
+    fn iter(&self) -> impl Iterator<Item = &Held<V>> {
+        iter::once(&self.first).chain(&self.others)
+    }
 }
 
-impl Slots {
-    /// No more than so many values, which must not be zero.
-    pub(super) fn new(capacity: u32) -> Self {
+impl<V: Clone> Clone for Held<V> {
+    fn clone(&self) -> Self {
         Self {
-            capacity: capacity as usize,
-            digests: Vec::new(),
-            free: Vec::new(),
-            hand: 0,
+            tag: self.tag,
+            slot: self.slot,
+            generation: self.generation,
+            used: AtomicBool::new(self.used.load(Ordering::Relaxed)),
+            digest: self.digest,
+            value: self.value.clone(),
         }
-    }
-
-    /// How many values there are.
-    pub(super) fn len(&self) -> usize {
-        self.digests.len() - self.free.len()
-    }
-
-    pub(super) fn digest(&self, slot: u32) -> Option<KeyDigest> {
-        self.digests.get(slot as usize).copied().flatten()
-    }
-
-    fn is_full(&self) -> bool {
-        self.len() >= self.capacity
-    }
-
-    fn take(&mut self, digest: KeyDigest) -> u32 {
-        if let Some(slot) = self.free.pop() {
-            self.digests[slot as usize] = Some(digest);
-            return slot;
-        }
-        self.digests.push(Some(digest));
-        // OK because there are no more slots than the capacity, which is a `u32`.
-        u32::try_from(self.digests.len() - 1).unwrap_or(u32::MAX)
-    }
-
-    fn give_back(&mut self, slot: u32) {
-        self.digests[slot as usize] = None;
-        self.free.push(slot);
-    }
-
-    fn turn_hand(&mut self) -> Option<KeyDigest> {
-        let digest = self.digests[self.hand];
-        self.hand = (self.hand + 1) % self.digests.len();
-        digest
     }
 }
 
@@ -165,13 +225,18 @@ mod tests {
         KeyDigest::from_bytes(octets)
     }
 
+    fn len(map: &BoundedMap<u32>) -> usize {
+        let buckets = map.buckets.pin();
+        buckets.values().map(|bucket| bucket.iter().count()).sum()
+    }
+
     fn read(map: &BoundedMap<u32>, number: u32) -> Option<u32> {
         map.read(&digest(number), |value| Some(*value))
     }
 
     #[test]
     fn what_was_not_used_goes_first() {
-        let (map, mut slots) = (BoundedMap::new(), Slots::new(3));
+        let (map, mut slots) = (BoundedMap::new(3), Slots::new(3));
         for number in 0..3 {
             map.insert(&mut slots, digest(number), number, |_, _| panic!("gone"));
         }
@@ -190,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_new_value_takes_the_place_of_the_old_one() {
-        let (map, mut slots) = (BoundedMap::new(), Slots::new(3));
+        let (map, mut slots) = (BoundedMap::new(3), Slots::new(3));
         let mut gone = Vec::new();
         for value in 0..100 {
             map.insert(&mut slots, digest(7), value, |slot, value| {
@@ -199,13 +264,13 @@ mod tests {
         }
         assert_eq!(read(&map, 7), Some(99));
         assert_eq!(gone, (0..99).map(|value| (0, value)).collect::<Vec<_>>());
-        assert_eq!((slots.len(), slots.digests.len()), (1, 1));
+        assert_eq!((slots.len(), slots.most()), (1, 1));
     }
 
     /// Insertions and removals in every order leave neither a slot nor a value behind.
     #[test]
     fn nothing_grows_beyond_the_capacity() {
-        let (map, mut slots) = (BoundedMap::new(), Slots::new(10));
+        let (map, mut slots) = (BoundedMap::new(10), Slots::new(10));
         let mut held = std::collections::BTreeMap::new();
         for step in 0..20_000_u32 {
             let number = step.wrapping_mul(2_654_435_761) % 40;
@@ -221,18 +286,18 @@ mod tests {
                 assert_eq!(held.insert(slot, number), None);
             }
             assert!(held.len() <= 10);
-            assert_eq!((held.len(), map.0.len()), (slots.len(), slots.len()));
+            assert_eq!((held.len(), len(&map)), (slots.len(), slots.len()));
             for (slot, number) in &held {
                 assert_eq!(slots.digest(*slot), Some(digest(*number)));
                 assert_eq!(map.peek(&digest(*number), |value| *value), Some(*number));
             }
         }
-        assert_eq!(slots.digests.len(), 10);
+        assert_eq!(slots.most(), 10);
     }
 
     #[test]
     fn the_hand_passes_so_many_used_values_and_no_more() {
-        let (map, mut slots) = (BoundedMap::new(), Slots::new(1_000));
+        let (map, mut slots) = (BoundedMap::new(1_000), Slots::new(1_000));
         for number in 0..1_000 {
             map.insert(&mut slots, digest(number), number, |_, _| panic!("gone"));
             read(&map, number);

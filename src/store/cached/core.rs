@@ -2,20 +2,21 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use foldhash::quality::RandomState;
-use tokio::time::Instant;
 
-use super::bounded::{BoundedMap, Slots};
+use super::bounded::BoundedMap;
 use super::changes::Changes;
-use super::entry::{Entry, Life, Moment, NEVER};
-use super::flight::{Flight, Found};
+use super::clock::{Clock, Moment, NEVER, nanoseconds};
+use super::entry::{Entry, Life};
+use super::flight::{Answer, Flight};
 use super::observer::CacheEvent;
 use super::options::CacheOptions;
 use super::rate::Rate;
+use super::slots::Slots;
 use super::stats::{CacheStats, FeedState};
 use crate::key::digest::KeyDigest;
 use crate::record::id::KeyId;
@@ -26,15 +27,11 @@ use crate::store::replica;
 /// All of a cache but the store. Answers from memory take no lock.
 pub(super) struct Core {
     pub(super) options: CacheOptions,
-    began: Instant,
+    pub(super) clock: Clock,
     jitter: RandomState,
     has_feed: bool,
     pub(super) keys: BoundedMap<Entry>,
     pub(super) unknown: BoundedMap<Life>,
-    /// Another generation begins when everything is forgotten.
-    generation: AtomicU32,
-    /// Another generation begins when an unknown key may have become known.
-    unknown_generation: AtomicU32,
     /// Until when the last proof holds that all changes were told.
     proven_until: AtomicU64,
     /// No code of others runs under this lock, and it is held for moments only.
@@ -44,6 +41,9 @@ pub(super) struct Core {
 }
 
 /// What misses and changes go by. Whoever holds its lock may write to the maps.
+///
+/// On cache lines of its own, so that no answer from memory waits for one.
+#[repr(align(128))]
 pub(super) struct State {
     key_slots: Slots,
     /// The slots of each key's digests, so that a change of the key finds them.
@@ -74,7 +74,7 @@ impl Core {
             changes: Changes::new(),
             flights: HashMap::default(),
             under_way: 0,
-            rate: options.look_ups_per_second.map(Rate::new),
+            rate: options.unknown_keys_per_second.map(Rate::new),
             look_ups: 0,
             refused: 0,
             stale: 0,
@@ -87,18 +87,20 @@ impl Core {
             },
         };
         Self {
-            options,
-            began: Instant::now(),
+            clock: if options.tokio_clock {
+                Clock::tokio()
+            } else {
+                Clock::fastest()
+            },
             jitter: RandomState::default(),
             has_feed,
-            keys: BoundedMap::new(),
-            unknown: BoundedMap::new(),
-            generation: AtomicU32::new(0),
-            unknown_generation: AtomicU32::new(0),
+            keys: BoundedMap::new(options.capacity),
+            unknown: BoundedMap::new(options.negative_capacity),
             // Without a feed, there is nothing to wait for.
             proven_until: AtomicU64::new(if has_feed { 0 } else { NEVER }),
             state: Mutex::new(state),
             downstream: Listeners::new(FeedEvent::Lost),
+            options,
         }
     }
 
@@ -107,51 +109,51 @@ impl Core {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    #[inline]
-    pub(super) fn now(&self) -> Moment {
-        nanoseconds(self.began.elapsed())
-    }
-
-    /// The moment of an instant; the beginning, for one before the cache was made.
-    pub(super) fn moment(&self, instant: std::time::Instant) -> Moment {
-        nanoseconds(instant.saturating_duration_since(self.began.into_std()))
-    }
-
     /// The answer from memory, if there is one.
     #[inline]
-    pub(super) fn answer_now(&self, digest: &KeyDigest) -> Option<Found> {
-        let now = self.now();
+    pub(super) fn answer_now(&self, digest: &KeyDigest) -> Option<Answer> {
+        self.answer_at(self.clock.at_latest(), digest)
+            .or_else(|| self.answer_exactly(digest))
+    }
+
+    /// The answer from memory, if there is one though the fast reading of the clock left it open.
+    #[cold]
+    fn answer_exactly(&self, digest: &KeyDigest) -> Option<Answer> {
+        if self.clock.is_exact() {
+            return None;
+        }
+        self.answer_at(self.clock.now(), digest)
+    }
+
+    /// The answer from memory, if there is one until that moment.
+    #[inline]
+    fn answer_at(&self, now: Moment, digest: &KeyDigest) -> Option<Answer> {
         // Before the entry is read: a proof that comes later may follow upon a change of it.
         let proven_until = self.proven_until.load(Ordering::Acquire);
-        let generation = self.generation.load(Ordering::Acquire);
         let record = self.keys.read(digest, |entry| {
-            let answers = entry.life.answers(now, generation, proven_until);
+            let answers = entry.life.answers(now, proven_until);
             answers.then(|| replica::of(&entry.record))
         });
         if record.is_some() {
-            return Some(Ok(record));
+            return Some(record);
         }
-        let generation = self.unknown_generation.load(Ordering::Acquire);
         self.unknown.read(digest, |life| {
-            let answers = life.answers(now, generation, proven_until);
-            answers.then_some(Ok(None))
+            let answers = life.answers(now, proven_until);
+            answers.then_some(None)
         })
     }
 
     /// The life of a record that a look-up found which began then.
     pub(super) fn life_of_key(&self, digest: &KeyDigest, read_at: Moment) -> Life {
-        let generation = self.generation.load(Ordering::Relaxed);
-        self.life(digest, read_at, generation, self.options.time_to_live)
+        self.life(digest, read_at, self.options.time_to_live)
     }
 
     /// The life of the knowledge that a key is unknown, which a look-up found which began then.
     pub(super) fn life_of_unknown(&self, digest: &KeyDigest, read_at: Moment) -> Life {
-        let generation = self.unknown_generation.load(Ordering::Relaxed);
-        let time_to_live = self.options.negative_time_to_live;
-        self.life(digest, read_at, generation, time_to_live)
+        self.life(digest, read_at, self.options.negative_time_to_live)
     }
 
-    fn life(&self, digest: &KeyDigest, read_at: Moment, generation: u32, most: Duration) -> Life {
+    fn life(&self, digest: &KeyDigest, read_at: Moment, most: Duration) -> Life {
         let most = nanoseconds(most);
         let cut = u128::from(most) * u128::from(self.options.jitter_percent) / 100;
         let random = self.jitter.hash_one((digest, read_at));
@@ -163,13 +165,7 @@ impl Core {
             read_at,
             proof_needed_from: read_at.saturating_add(fallback),
             ends_at: read_at.saturating_add(lasts),
-            generation,
         }
-    }
-
-    /// Whether an entry is of the generation that answers.
-    pub(super) fn is_of_now(&self, entry: &Entry) -> bool {
-        entry.life.generation == self.generation.load(Ordering::Relaxed)
     }
 
     /// Forgets these keys, which have changed. `added`: a secret that was unknown may be known.
@@ -188,7 +184,7 @@ impl Core {
                 state.forget_key(&self.keys, id);
             }
             if added {
-                self.unknown_generation.fetch_add(1, Ordering::Release);
+                self.unknown.forget_all();
             }
             state.flights.clear();
             state.invalidations += some.len() as u64;
@@ -199,8 +195,8 @@ impl Core {
     pub(super) fn forget_all(&self) {
         let mut state = self.state();
         state.changes.note_all();
-        self.generation.fetch_add(1, Ordering::Release);
-        self.unknown_generation.fetch_add(1, Ordering::Release);
+        self.keys.forget_all();
+        self.unknown.forget_all();
         state.flights.clear();
         state.invalidations += 1;
     }
@@ -216,7 +212,7 @@ impl Core {
     pub(super) fn note_proof(&self, as_of: Moment) {
         let mut state = self.state();
         state.feed_lost = false;
-        let proven_until = self.end_of_proof(as_of.min(self.now()));
+        let proven_until = self.end_of_proof(as_of.min(self.clock.now()));
         let before = match self.proven_until.load(Ordering::Relaxed) {
             NEVER => 0,
             before => before,
@@ -230,7 +226,7 @@ impl Core {
         let mut state = self.state();
         state.feed_lost = true;
         if self.proven_until.load(Ordering::Relaxed) == NEVER {
-            let proven_until = self.end_of_proof(self.now());
+            let proven_until = self.end_of_proof(self.clock.now());
             self.proven_until.store(proven_until, Ordering::Release);
         }
     }
@@ -244,7 +240,7 @@ impl Core {
     pub(super) fn feed_state(&self, state: &State) -> FeedState {
         if !self.has_feed {
             FeedState::Absent
-        } else if state.feed_lost || self.now() >= self.proven_until.load(Ordering::Relaxed) {
+        } else if state.feed_lost || self.clock.now() >= self.proven_until.load(Ordering::Relaxed) {
             FeedState::Behind
         } else {
             FeedState::Current
@@ -317,10 +313,3 @@ impl State {
 
 /// How many keys are forgotten at once at most, so that no request waits long for a batch.
 const FORGOTTEN_AT_ONCE: usize = 256;
-
-/// Saturates after 584 years.
-#[inline]
-pub(super) fn nanoseconds(duration: Duration) -> u64 {
-    let seconds = duration.as_secs().saturating_mul(1_000_000_000);
-    seconds.saturating_add(duration.subsec_nanos().into())
-}

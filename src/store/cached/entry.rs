@@ -2,13 +2,8 @@
 
 use std::sync::Arc;
 
+use super::clock::Moment;
 use crate::record::key::KeyRecord;
-
-/// A moment, in nanoseconds since the cache was made.
-pub(super) type Moment = u64;
-
-/// A moment that never comes.
-pub(super) const NEVER: Moment = u64::MAX;
 
 /// How long something is remembered.
 #[derive(Clone, Copy)]
@@ -19,17 +14,13 @@ pub(super) struct Life {
     pub(super) proof_needed_from: Moment,
     /// From when on it does not answer.
     pub(super) ends_at: Moment,
-    /// Which generation it belongs to: when another begins, it does not answer any more.
-    pub(super) generation: u32,
 }
 
 impl Life {
-    /// Whether it answers now, in this generation, given until when the last proof holds.
+    /// Whether it answers now, given until when the last proof holds.
     #[inline]
-    pub(super) fn answers(&self, now: Moment, generation: u32, proven_until: Moment) -> bool {
-        self.generation == generation
-            && now < self.ends_at
-            && (now < self.proof_needed_from || now < proven_until)
+    pub(super) fn answers(&self, now: Moment, proven_until: Moment) -> bool {
+        now < self.ends_at && (now < self.proof_needed_from || now < proven_until)
     }
 
     /// Answers until then at least, proof or no proof.

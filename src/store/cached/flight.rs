@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::entry::Moment;
+use super::clock::Moment;
 use crate::record::key::KeyRecord;
 use crate::store::error::{StoreError, StoreErrorKind};
 
-/// The answer to a look-up.
-pub(super) type Found = Result<Option<Arc<KeyRecord>>, StoreError>;
+/// The record of a digest; none, for an unknown key.
+pub(super) type Answer = Option<Arc<KeyRecord>>;
+
+/// What comes of a look-up.
+pub(super) type Found = Result<Answer, StoreError>;
 
 /// A look-up under way. Whoever holds it can wait for its answer.
 #[derive(Clone)]

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::core::{Core, State, nanoseconds};
-use super::entry::{Entry, Life, Moment};
+use super::clock::{Moment, nanoseconds};
+use super::core::{Core, State};
+use super::entry::{Entry, Life};
 use super::flight::{Flight, Found, Landing};
 use super::observer::CacheEvent;
 use crate::key::digest::KeyDigest;
@@ -26,6 +27,8 @@ pub(super) struct LookUp {
     digest: KeyDigest,
     number: u64,
     began: Moment,
+    /// Until when it counts towards the rate, unless it finds a key.
+    counts_until: Option<Moment>,
     /// The point before which changes are known to the store's answer.
     changes: u64,
     landing: Option<Landing>,
@@ -38,21 +41,24 @@ impl LookUp {
         let mut state = core.state();
         // A look-up may have ended since the request has looked.
         if let Some(answer) = core.answer_now(digest) {
-            return Way::Answered(answer);
+            return Way::Answered(Ok(answer));
         }
-        let now = core.now();
+        let now = core.clock.now();
         let deadline = nanoseconds(core.options.look_up_deadline);
         if let Some(flight) = state.flights.get(digest)
             && now < flight.began.saturating_add(deadline)
         {
             return Way::Join(flight.clone());
         }
-        if let Err(refusal) = admit(core, &mut state, digest, now) {
-            state.refused += 1;
-            let old = out_of_date(core, &mut state, digest, now, &refusal);
-            drop(state);
-            return Way::Answered(told(core, old, Err(refusal)));
-        }
+        let counts_until = match admit(core, &mut state, digest, now) {
+            Ok(counts_until) => counts_until,
+            Err(refusal) => {
+                state.refused += 1;
+                let old = out_of_date(core, &mut state, digest, now, &refusal);
+                drop(state);
+                return Way::Answered(told(core, old, Err(refusal)));
+            }
+        };
         state.under_way += 1;
         state.look_ups += 1;
         let number = state.look_ups;
@@ -63,6 +69,7 @@ impl LookUp {
             digest: *digest,
             number,
             began: now,
+            counts_until,
             changes: state.changes.now(),
             landing: Some(landing),
         };
@@ -76,8 +83,13 @@ impl LookUp {
     /// Ends the look-up: remembers what was found, and tells those who wait.
     pub(super) fn land(mut self, found: Found) {
         let mut state = self.core.state();
-        let now = self.core.now();
+        let now = self.core.clock.now();
         self.leave(&mut state);
+        if let (Ok(Some(_)), Some(counts_until)) = (&found, self.counts_until)
+            && let Some(rate) = &mut state.rate
+        {
+            rate.take_back(counts_until, now);
+        }
         let old = match &found {
             Ok(answer) => {
                 self.remember(&mut state, answer.as_ref());
@@ -96,7 +108,7 @@ impl LookUp {
     fn remember(&self, state: &mut State, found: Option<&Arc<KeyRecord>>) {
         let core = &*self.core;
         let read_later = |read_at: Moment| read_at > self.began;
-        let known_later = |entry: &Entry| core.is_of_now(entry) && read_later(entry.life.read_at);
+        let known_later = |entry: &Entry| read_later(entry.life.read_at);
         let unknown_later = |life: &Life| read_later(life.read_at);
         if core.keys.peek(&self.digest, known_later) == Some(true)
             || core.unknown.peek(&self.digest, unknown_later) == Some(true)
@@ -147,29 +159,28 @@ impl Drop for LookUp {
     }
 }
 
-/// Whether a look-up may begin.
+/// Has a look-up begin if it may; until when it counts towards the rate, if it does.
 fn admit(
     core: &Core,
     state: &mut State,
     digest: &KeyDigest,
     now: Moment,
-) -> Result<(), StoreError> {
-    let held = core.keys.peek(digest, |_| ()).is_some();
+) -> Result<Option<Moment>, StoreError> {
+    let held = core.keys.holds(digest);
     let max = core.options.max_look_ups;
     let most = if held { max } else { max - max / 4 };
     if state.under_way >= most {
         let message = format!("expected fewer than {most} look-ups under way, found as many");
         return Err(StoreError::new(StoreErrorKind::Overloaded, message));
     }
-    let admits = held || state.rate.as_mut().is_none_or(|rate| rate.admits(now));
-    if !admits {
-        let most = core.options.look_ups_per_second.unwrap_or(u32::MAX);
-        let message = format!(
-            "expected at most {most} look-ups a second of keys that are not cached, found more"
-        );
-        return Err(StoreError::new(StoreErrorKind::Overloaded, message));
-    }
-    Ok(())
+    let Some(rate) = state.rate.as_mut().filter(|_| !held) else {
+        return Ok(None);
+    };
+    rate.admit(now).map(Some).ok_or_else(|| {
+        let most = core.options.unknown_keys_per_second.unwrap_or(u32::MAX);
+        let message = format!("expected at most {most} unknown keys a second, found more");
+        StoreError::new(StoreErrorKind::Overloaded, message)
+    })
 }
 
 /// A record that is out of date and answers in place of this error, if there is one.
@@ -193,7 +204,7 @@ fn out_of_date(
     }
     let mut entry = core.keys.peek(digest, Entry::clone)?;
     let end = entry.life.read_at.saturating_add(max_age);
-    if !core.is_of_now(&entry) || now >= end {
+    if now >= end {
         return None;
     }
     entry.life.prolong(now.saturating_add(SPARED).min(end));

@@ -2,6 +2,7 @@
 
 pub(crate) mod bounded;
 pub(crate) mod changes;
+pub(crate) mod clock;
 pub(crate) mod core;
 pub(crate) mod entry;
 pub(crate) mod feed;
@@ -11,6 +12,7 @@ pub(crate) mod observer;
 pub(crate) mod options;
 pub(crate) mod rate;
 pub(crate) mod registry;
+pub(crate) mod slots;
 pub(crate) mod stats;
 pub(crate) mod store;
 

@@ -1,6 +1,6 @@
 //! A bound on how often something happens.
 
-use super::entry::Moment;
+use super::clock::Moment;
 
 /// Lets so many through in a second: at most that many at once, and then one after the other.
 pub(super) struct Rate {
@@ -20,15 +20,25 @@ impl Rate {
         }
     }
 
-    /// Whether one more may pass now.
-    pub(super) fn admits(&mut self, now: Moment) -> bool {
-        let each = SECOND / self.per_second;
-        let spent_until = self.spent_until.max(now) + each;
-        let admits = spent_until <= now + SECOND;
-        if admits {
-            self.spent_until = spent_until;
+    /// Lets one more through if it may pass now, and says until when it counts.
+    pub(super) fn admit(&mut self, now: Moment) -> Option<Moment> {
+        let counts_until = self.spent_until.max(now) + self.each();
+        let admits = counts_until <= now + SECOND;
+        admits.then(|| {
+            self.spent_until = counts_until;
+            counts_until
+        })
+    }
+
+    /// One that was let through and counts until then does not count any more.
+    pub(super) fn take_back(&mut self, counts_until: Moment, now: Moment) {
+        if now < counts_until {
+            self.spent_until -= self.each();
         }
-        admits
+    }
+
+    fn each(&self) -> u64 {
+        SECOND / self.per_second
     }
 }
 
@@ -36,15 +46,35 @@ impl Rate {
 mod tests {
     use super::*;
 
+    fn admitted(rate: &mut Rate, now: Moment) -> usize {
+        (0..10).filter(|_| rate.admit(now).is_some()).count()
+    }
+
     #[test]
     fn a_second_admits_so_many_and_each_further_one_in_its_turn() {
         let mut rate = Rate::new(4);
-        let mut admitted = |now| (0..10).filter(|_| rate.admits(now)).count();
-        assert_eq!(admitted(0), 4);
-        assert_eq!(admitted(SECOND / 4 - 1), 0);
-        assert_eq!(admitted(SECOND / 4), 1);
-        assert_eq!(admitted(SECOND), 3);
+        assert_eq!(admitted(&mut rate, 0), 4);
+        assert_eq!(admitted(&mut rate, SECOND / 4 - 1), 0);
+        assert_eq!(admitted(&mut rate, SECOND / 4), 1);
+        assert_eq!(admitted(&mut rate, SECOND), 3);
         // Unused seconds are not saved up.
-        assert_eq!(admitted(100 * SECOND), 4);
+        assert_eq!(admitted(&mut rate, 100 * SECOND), 4);
+    }
+
+    #[test]
+    fn what_is_taken_back_leaves_room_for_one_more_while_it_counts() {
+        let mut rate = Rate::new(4);
+        for _ in 0..100 {
+            let counts_until = rate.admit(SECOND).unwrap();
+            rate.take_back(counts_until, SECOND);
+        }
+        let first = rate.admit(SECOND).unwrap();
+        assert_eq!(admitted(&mut rate, SECOND), 3);
+        rate.take_back(first, first - 1);
+        assert_eq!(admitted(&mut rate, SECOND), 1);
+        assert_eq!(admitted(&mut rate, 100 * SECOND), 4);
+        // It counts no more.
+        rate.take_back(first, 100 * SECOND);
+        assert_eq!(admitted(&mut rate, 100 * SECOND), 0);
     }
 }

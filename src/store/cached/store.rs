@@ -149,7 +149,7 @@ impl<S> CachedStore<S> {
 impl<S: KeyStore> KeyStore for CachedStore<S> {
     async fn find(&self, digest: &KeyDigest) -> Found {
         if let Some(answer) = self.0.core.answer_now(digest) {
-            return answer;
+            return Ok(answer);
         }
         let runtime = Handle::try_current().map_err(|error| {
             let message = "expected a tokio runtime for a look-up, found none";
@@ -170,9 +170,8 @@ impl<S: KeyStore> KeyStore for CachedStore<S> {
         answer.unwrap_or_else(|_| Err(late(limit)))
     }
 
-    #[inline]
     fn find_now(&self, digest: &KeyDigest) -> Option<Found> {
-        self.0.core.answer_now(digest)
+        self.0.core.answer_now(digest).map(Ok)
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) fn just_before(end: Duration) -> Duration {
 
 /// The default options of every cache here, for tokio's paused time.
 pub(crate) fn options() -> CacheOptions {
-    CacheOptions::new()
+    CacheOptions::new().with_tokio_clock()
 }
 
 /// Without jitter, so that every end is exact.
