@@ -12,7 +12,8 @@
 //!   after the commit, the old secrets have ended, and the new plaintext is gone with the process.
 //! - A digest whose plaintext was never returned comes from a call that a kill cut off, at most one
 //!   for each kill. Its plaintext died with the process, so nobody can use it.
-//! - No change is there in part: every rotated key has one secret without an end, the newest.
+//! - No change is there in part: every rotated key has one secret without an end, the newest, and
+//!   the audit trail has one entry for each of its secrets.
 //! - SQLite finds the file sound.
 //!
 //! A kill keeps what the operating system has taken. That a commit also survives a loss of power is
@@ -31,7 +32,7 @@ use std::{env, thread};
 use tower_api_key::key::{KeyFormat, KeyHasher};
 use tower_api_key::manage::ManageErrorKind;
 use tower_api_key::record::{KeyId, SecretVersion};
-use tower_api_key::store::{PageRequest, SqliteStore};
+use tower_api_key::store::{AuditPageRequest, PageRequest, SqliteStore};
 use tower_api_key::{KeyManager, NewKey, Scope};
 
 const CALLS: usize = 2_000;
@@ -93,12 +94,14 @@ async fn check(directory: &Path, kills: usize) -> usize {
         }
     }
 
+    let mut entries = entries(&keys).await;
     let (mut strangers, mut page, mut stored) = (0, PageRequest::first(1_000), BTreeSet::new());
     loop {
         let found = keys.list(OWNER, &page).await.unwrap();
         for record in found.keys() {
             stored.insert(record.id());
             let versions = record.secret_versions();
+            assert_eq!(entries.remove(&record.id()), Some(versions.len()));
             let mut ends = versions.iter().map(SecretVersion::retires_at);
             assert_eq!(ends.next(), Some(None));
             assert!(ends.all(|end| end.is_some()));
@@ -116,6 +119,7 @@ async fn check(directory: &Path, kills: usize) -> usize {
     }
     assert!(strangers <= kills, "{strangers} after {kills} kills");
     assert!(journal.secrets.keys().all(|id| stored.contains(id)));
+    assert!(entries.is_empty(), "{entries:?}");
     drop(keys);
     let file = rusqlite::Connection::open(directory.join("keys.db")).unwrap();
     let sound = file.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0));
@@ -123,6 +127,21 @@ async fn check(directory: &Path, kills: usize) -> usize {
     file.query_row("PRAGMA foreign_key_check", [], |_| Ok(()))
         .unwrap_err();
     strangers
+}
+
+/// How many entries of the audit trail each key has.
+async fn entries(keys: &KeyManager<SqliteStore>) -> BTreeMap<KeyId, usize> {
+    let (mut counts, mut page) = (BTreeMap::new(), AuditPageRequest::first(1_000));
+    loop {
+        let found = keys.audit(OWNER, &page).await.unwrap();
+        for entry in found.entries() {
+            *counts.entry(entry.key_id()).or_default() += 1;
+        }
+        match found.next() {
+            Some(next) => page = page.before(next),
+            None => return counts,
+        }
+    }
 }
 
 /// Runs in a process of its own until it is killed, or all calls are made.

@@ -11,7 +11,7 @@ use crate::store::audit_page::{AuditPage, AuditPageRequest};
 
 /// Writes an entry, in the transaction of the change that it is about.
 pub(crate) fn write(database: &Connection, sql: &Sql, entry: &AuditEntry) -> Result<(), Fault> {
-    database.prepare_cached(&sql.write_entry)?.execute(params![
+    database.prepare_cached(&sql.audit.write)?.execute(params![
         stored(entry.at()),
         entry.action().as_str(),
         entry.key_id().as_bytes(),
@@ -34,10 +34,10 @@ pub(crate) fn page(
     let before = before.and_then(Result::ok).unwrap_or(i64::MAX);
     let limit = i64::try_from(page.limit()).map_or(i64::MAX, |limit| limit + 1);
     let mut entries = Vec::new();
-    let mut statement = database.prepare_cached(&sql.entries)?;
+    let mut statement = database.prepare_cached(&sql.audit.page)?;
     let mut rows = statement.query((owner, before, limit))?;
     while let Some(row) = rows.next()? {
-        entries.push(entry(&Cells::new(row, &sql.audit))?);
+        entries.push(entry(&Cells::new(row, &sql.audit.table))?);
     }
     Ok(AuditPage::new(page, entries))
 }

@@ -28,13 +28,13 @@ pub(crate) fn apply(
     id: &KeyId,
     change: &KeyChange,
     context: &ChangeContext,
-) -> Result<(Arc<KeyRecord>, Option<FeedEvent>), Fault> {
+) -> Result<(Arc<KeyRecord>, Vec<FeedEvent>), Fault> {
     let Some((key, before)) = read::get(database, sql, id)? else {
         return Err(StoreError::new(StoreErrorKind::NotFound, "no such key").into());
     };
     let (after, entry) = Transition::of(change, &before, context)?.into_parts();
     let Some(entry) = entry else {
-        return Ok((Arc::new(before), None));
+        return Ok((Arc::new(before), Vec::new()));
     };
     audit::write(database, sql, &entry)?;
     let record = if let Some(after) = after {
@@ -44,7 +44,7 @@ pub(crate) fn apply(
         database.prepare_cached(&sql.delete_key)?.execute([key])?;
         before
     };
-    Ok((Arc::new(record), Some(FeedEvent::of(*id, change))))
+    Ok((Arc::new(record), vec![FeedEvent::of(*id, change)]))
 }
 
 fn update(

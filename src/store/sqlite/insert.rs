@@ -7,7 +7,6 @@ use rusqlite::{Connection, params};
 use super::audit;
 use super::cells::stored;
 use super::failure::Fault;
-use super::link::IMMEDIATE;
 use super::metadata;
 use super::read;
 use super::sql::Sql;
@@ -27,11 +26,11 @@ pub(crate) fn issue(
     sql: &Sql,
     record: KeyRecord,
     context: &ChangeContext,
-) -> Result<(Arc<KeyRecord>, Option<FeedEvent>), Fault> {
+) -> Result<(Arc<KeyRecord>, Vec<FeedEvent>), Fault> {
     if let Some(issued) = context.idempotency_key()
         && let Some(earlier) = read::issued(database, sql, issued)?
     {
-        return Ok((Arc::new(earlier), None));
+        return Ok((Arc::new(earlier), Vec::new()));
     }
     if let Some(most) = context.max_keys_of_owner()
         && has(database, sql, most, record.owner())?
@@ -44,28 +43,34 @@ pub(crate) fn issue(
         remember.execute(params![issued, key, stored(context.at())])?;
     }
     let event = FeedEvent::Added(record.id());
-    Ok((Arc::new(record), Some(event)))
+    Ok((Arc::new(record), vec![event]))
 }
 
-/// Adds keys, each or not, in a transaction of its own.
+/// Adds keys, each or not, and returns them with what listeners are told. After an error the
+/// transaction must not be committed.
 pub(crate) fn add_many(
-    database: &mut Connection,
+    database: &Connection,
     sql: &Sql,
     records: Vec<KeyRecord>,
     context: &ChangeContext,
-) -> Result<Vec<Result<Arc<KeyRecord>, StoreError>>, Fault> {
+) -> Result<(Answers, Vec<FeedEvent>), Fault> {
     let mut answers = Vec::with_capacity(records.len());
-    let transaction = database.transaction_with_behavior(IMMEDIATE)?;
+    let mut events = Vec::with_capacity(records.len());
     for record in records {
-        answers.push(match add(&transaction, sql, &record, context) {
-            Ok(_) => Ok(Arc::new(record)),
+        answers.push(match add(database, sql, &record, context) {
+            Ok(_) => {
+                events.push(FeedEvent::Added(record.id()));
+                Ok(Arc::new(record))
+            }
             Err(Fault::Store(refused)) => Err(refused),
             Err(fault) => return Err(fault),
         });
     }
-    transaction.commit()?;
-    Ok(answers)
+    Ok((answers, events))
 }
+
+/// What became of each of many keys.
+type Answers = Vec<Result<Arc<KeyRecord>, StoreError>>;
 
 /// Adds a secret version to a key.
 pub(crate) fn add_secret(

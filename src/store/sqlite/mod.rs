@@ -4,6 +4,7 @@
 //! change on one thread. [`SqliteOptions`] says how.
 
 pub(crate) mod audit;
+pub(crate) mod audit_sql;
 pub(crate) mod cells;
 pub(crate) mod change;
 pub(crate) mod failure;
@@ -21,6 +22,7 @@ pub(crate) mod schema;
 pub(crate) mod sql;
 pub(crate) mod store;
 pub(crate) mod usage;
+pub(crate) mod usage_sql;
 pub(crate) mod worker;
 
 pub use options::SqliteOptions;

@@ -20,7 +20,6 @@ use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
 use crate::store::audit_page::{AuditPage, AuditPageRequest};
 use crate::store::error::StoreError;
-use crate::store::feed::FeedEvent;
 use crate::store::page::{KeyPage, PageRequest};
 use crate::store::registry::KeyRegistry;
 use crate::store::usage::{UsageBatch, UsageBucket};
@@ -47,7 +46,7 @@ impl KeyRegistry for SqliteStore {
         let mut answers = Vec::with_capacity(records.len());
         let mut records = records.into_iter();
         loop {
-            let part: Vec<_> = records.by_ref().take(STEP).collect();
+            let part: Vec<_> = records.by_ref().take(STEP as usize).collect();
             if part.is_empty() {
                 return answers;
             }
@@ -88,7 +87,7 @@ impl KeyRegistry for SqliteStore {
     }
 
     async fn forget_audit_before(&self, at: Timestamp) -> Result<u64, StoreError> {
-        let forgotten = self.forget(|sql| &sql.forget_entries, at).await?;
+        let forgotten = self.forget(|sql| &sql.audit.forget, at).await?;
         self.forget(|sql| &sql.forget_issued, at).await?;
         Ok(forgotten)
     }
@@ -98,7 +97,7 @@ impl KeyRegistry for SqliteStore {
             return Ok(());
         }
         let batch = batch.clone();
-        self.change(move |database, sql| Ok((usage::count(database, sql, &batch)?, None)))
+        self.change(move |database, sql| Ok((usage::count(database, sql, &batch)?, Vec::new())))
             .await
     }
 
@@ -113,8 +112,8 @@ impl KeyRegistry for SqliteStore {
     }
 
     async fn forget_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
-        let forgotten = self.forget(|sql| &sql.forget_buckets, hour).await?;
-        self.forget(|sql| &sql.forget_writers, hour).await?;
+        let forgotten = self.forget(|sql| &sql.usage.forget, hour).await?;
+        self.forget(|sql| &sql.usage.forget_writers, hour).await?;
         Ok(forgotten)
     }
 }
@@ -126,17 +125,10 @@ impl SqliteStore {
         context: Arc<ChangeContext>,
     ) -> Vec<Result<Arc<KeyRecord>, StoreError>> {
         let count = part.len();
-        let added = self.change_and_tell(move |database, sql| {
-            let answers = insert::add_many(database, sql, part, &context)?;
-            let added = answers.iter().flatten();
-            let events = added.map(|record| FeedEvent::Added(record.id())).collect();
-            Ok((answers, events))
-        });
-        match added.await {
-            Ok(answers) => answers,
-            // None of them was added, or none is known to be.
-            Err(error) => vec![Err(error); count],
-        }
+        let added =
+            self.change(move |database, sql| insert::add_many(database, sql, part, &context));
+        // After a failure none of them was added, or none is known to be.
+        added.await.unwrap_or_else(|error| vec![Err(error); count])
     }
 
     /// Forgets all that is older, and returns how much that was.
@@ -149,11 +141,11 @@ impl SqliteStore {
         loop {
             let step = self.change(move |database, sql| {
                 let mut forget = database.prepare_cached(statement(sql))?;
-                Ok((forget.execute((stored(before), STEP as i64))?, None))
+                Ok((forget.execute((stored(before), STEP))?, Vec::new()))
             });
             let count = step.await?;
             forgotten += count as u64;
-            if count < STEP {
+            if count < STEP as usize {
                 return Ok(forgotten);
             }
         }
@@ -162,4 +154,4 @@ impl SqliteStore {
 
 /// How many rows are added or forgotten in one transaction; others' changes get their turn in
 /// between.
-const STEP: usize = 1_000;
+const STEP: u32 = 1_000;

@@ -176,29 +176,23 @@ impl SqliteStore {
         self.0.writer.change(Link::migrate).await
     }
 
-    /// Makes a change in a transaction, and tells the listeners the event of it.
-    pub(super) async fn change<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Connection, &Sql) -> Result<(T, Option<FeedEvent>), Fault> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let changed = |database: &mut Connection, sql: &Sql| {
-            let transaction = database.transaction_with_behavior(IMMEDIATE)?;
-            let (done, event) = work(&transaction, sql)?;
-            transaction.commit()?;
-            Ok((done, event.into_iter().collect()))
-        };
-        self.change_and_tell(changed).await
-    }
-
-    /// Makes changes that see to their own transaction, and tells the listeners the events of them.
-    pub(super) async fn change_and_tell<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Connection, &Sql) -> Result<(T, Vec<FeedEvent>), Fault> + Send + 'static,
-    ) -> Result<T, StoreError> {
+    /// Makes a change in a transaction, and tells the listeners the events of it.
+    pub(super) async fn change<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Connection, &Sql) -> Result<(T, Vec<FeedEvent>), Fault> + Send + 'static,
+    {
         let listeners = self.0.listeners.clone();
         let changed = move |link: &mut Link| {
-            let (done, events) = link.write(work)?;
-            events.into_iter().for_each(|event| listeners.tell(event));
+            let (done, events) = link.write(|database, sql| {
+                let transaction = database.transaction_with_behavior(IMMEDIATE)?;
+                let done = work(&transaction, sql)?;
+                transaction.commit()?;
+                Ok(done)
+            })?;
+            for event in events {
+                listeners.tell(event);
+            }
             Ok(done)
         };
         self.0.writer.change(changed).await

@@ -17,7 +17,7 @@ pub(crate) fn count(database: &Connection, sql: &Sql, batch: &UsageBatch) -> Res
     let Some(last_used_at) = batch.last_used_at() else {
         return Ok(());
     };
-    let mut accept = database.prepare_cached(&sql.accept_batch)?;
+    let mut accept = database.prepare_cached(&sql.usage.accept)?;
     let sequence = integer(batch.sequence());
     if accept.execute(params![batch.writer(), sequence, stored(last_used_at)])? == 0 {
         return Ok(());
@@ -31,11 +31,11 @@ pub(crate) fn count(database: &Connection, sql: &Sql, batch: &UsageBatch) -> Res
 fn count_one(database: &Connection, sql: &Sql, one: &KeyUse) -> Result<(), Fault> {
     let version = one.secret_version();
     let used_at = stored(one.last_used_at());
-    let mut used = database.prepare_cached(&sql.used_secret)?;
+    let mut used = database.prepare_cached(&sql.usage.used)?;
     let used = used.query_row(params![one.key().as_bytes(), version, used_at], |row| {
         Ok((
             row.get::<_, i64>(0)?,
-            row.get::<_, [u8; 32]>(1)?,
+            row.get::<_, Vec<u8>>(1)?,
             row.get(2)?,
         ))
     });
@@ -43,11 +43,11 @@ fn count_one(database: &Connection, sql: &Sql, one: &KeyUse) -> Result<(), Fault
         return Ok(());
     };
     if is_later {
-        let mut note = database.prepare_cached(&sql.note_use)?;
+        let mut note = database.prepare_cached(&sql.usage.note)?;
         note.execute(params![digest, used_at])?;
     }
     if one.allowed() > 0 || one.refused() > 0 {
-        database.prepare_cached(&sql.count_use)?.execute(params![
+        database.prepare_cached(&sql.usage.count)?.execute(params![
             key,
             stored(one.hour()),
             version,
@@ -66,11 +66,11 @@ pub(crate) fn buckets(
     hours: &Range<Timestamp>,
 ) -> Result<Vec<UsageBucket>, Fault> {
     let mut buckets = Vec::new();
-    let mut statement = database.prepare_cached(&sql.buckets)?;
+    let mut statement = database.prepare_cached(&sql.usage.buckets)?;
     let hours = (stored(hours.start), stored(hours.end));
     let mut rows = statement.query((id.as_bytes(), hours.0, hours.1))?;
     while let Some(row) = rows.next()? {
-        let cells = Cells::new(row, &sql.usage).of(*id);
+        let cells = Cells::new(row, &sql.usage.table).of(*id);
         buckets.push(UsageBucket::new(
             cells.time(HOUR)?,
             cells.number(VERSION)?,
