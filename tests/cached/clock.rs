@@ -10,6 +10,7 @@ use tower_api_key::KeyRegistry;
 use tower_api_key::store::{CacheOptions, CachedStore, FeedEvent, FeedState};
 
 use crate::kit::{MOMENT, SECOND, Script, find, id, known, revocation};
+use crate::support::changes::context;
 
 /// Longer than by how much the fast reading of the clock may be ahead.
 const LIFE: Duration = Duration::from_millis(1_300);
@@ -91,7 +92,11 @@ async fn a_change_that_is_told_holds_at_once() {
     let cached = CachedStore::watching(store.clone(), exact()).unwrap();
     store.tell(FeedEvent::InStep);
     assert_eq!(find(&cached, 1).await, "active");
-    store.keys().apply(&id(1), &revocation()).await.unwrap();
+    store
+        .keys()
+        .apply(&id(1), &revocation(), &context())
+        .await
+        .unwrap();
     store.tell(FeedEvent::Changed(id(1)));
     assert_eq!(known(&cached, 1), "nothing");
     assert_eq!(find(&cached, 1).await, "revoked");

@@ -12,6 +12,7 @@ use crate::kit::{
     MOMENT, SECOND, Script, begin, cached, digest, exact, find, just_before, known, settle,
 };
 use crate::support::UNKNOWN;
+use crate::support::changes::context;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_herd_makes_one_look_up() {
@@ -215,7 +216,7 @@ async fn a_cache_fills_with_keys_that_exist_at_any_rate() {
     advance(SECOND / 10).await;
     store
         .keys()
-        .insert(crate::kit::record(2_010))
+        .insert(crate::kit::record(2_010), &context())
         .await
         .unwrap();
     assert_eq!(find(&cached, 2_010).await, "active");

@@ -2,16 +2,19 @@
 
 use std::collections::VecDeque;
 use std::future::pending;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 use tower_api_key::key::KeyDigest;
-use tower_api_key::record::{KeyChange, KeyId, KeyRecord};
+use tower_api_key::record::{ChangeContext, KeyChange, KeyId, KeyRecord};
 use tower_api_key::store::{
-    ChangeFeed, FeedEvent, FeedListener, KeyPage, KeyUse, PageRequest, StoreError, StoreErrorKind,
+    AuditPage, AuditPageRequest, ChangeFeed, FeedEvent, FeedListener, KeyPage, PageRequest,
+    StoreError, StoreErrorKind, UsageBatch, UsageBucket,
 };
 use tower_api_key::testing::FaultyStore;
 use tower_api_key::{KeyRegistry, KeyStore, MemoryStore};
@@ -217,8 +220,12 @@ impl KeyStore for Link {
 
 #[async_trait]
 impl KeyRegistry for Link {
-    async fn insert(&self, record: KeyRecord) -> Result<Arc<KeyRecord>, StoreError> {
-        self.call(self.store.insert(record)).await
+    async fn insert(
+        &self,
+        record: KeyRecord,
+        context: &ChangeContext,
+    ) -> Result<Arc<KeyRecord>, StoreError> {
+        self.call(self.store.insert(record, context)).await
     }
 
     async fn get(&self, id: &KeyId) -> Result<Option<Arc<KeyRecord>>, StoreError> {
@@ -229,11 +236,36 @@ impl KeyRegistry for Link {
         self.call(self.store.list(owner, page)).await
     }
 
-    async fn apply(&self, id: &KeyId, change: &KeyChange) -> Result<Arc<KeyRecord>, StoreError> {
-        self.call(self.store.apply(id, change)).await
+    async fn apply(
+        &self,
+        id: &KeyId,
+        change: &KeyChange,
+        context: &ChangeContext,
+    ) -> Result<Arc<KeyRecord>, StoreError> {
+        self.call(self.store.apply(id, change, context)).await
     }
 
-    async fn record_usage(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
-        self.call(self.store.record_usage(uses)).await
+    async fn audit(&self, owner: &str, page: &AuditPageRequest) -> Result<AuditPage, StoreError> {
+        self.call(self.store.audit(owner, page)).await
+    }
+
+    async fn forget_audit_before(&self, at: Timestamp) -> Result<u64, StoreError> {
+        self.call(self.store.forget_audit_before(at)).await
+    }
+
+    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+        self.call(self.store.record_usage(batch)).await
+    }
+
+    async fn usage(
+        &self,
+        id: &KeyId,
+        hours: Range<Timestamp>,
+    ) -> Result<Vec<UsageBucket>, StoreError> {
+        self.call(self.store.usage(id, hours)).await
+    }
+
+    async fn forget_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
+        self.call(self.store.forget_usage_before(hour)).await
     }
 }

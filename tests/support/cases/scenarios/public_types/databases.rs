@@ -3,6 +3,7 @@
 //! Where a server is not installed, which is a failure under `CI`, its store is passed over.
 
 use tower_api_key::KeyRegistry;
+use tower_api_key::record::ChangeContext;
 use tower_api_key::store::StoreError;
 
 use super::marker::Marker;
@@ -11,8 +12,9 @@ use super::print::{Printed, both, debug};
 /// Inserts the key twice: the error of a store that knows it.
 async fn keep(store: &impl KeyRegistry, marker: &Marker) -> StoreError {
     let record = (*marker.fresh.record).clone();
-    store.insert(record.clone()).await.unwrap();
-    store.insert(record).await.unwrap_err()
+    let context = ChangeContext::new(record.created_at());
+    store.insert(record.clone(), &context).await.unwrap();
+    store.insert(record, &context).await.unwrap_err()
 }
 
 #[cfg(feature = "sqlite")]
