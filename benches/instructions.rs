@@ -14,15 +14,17 @@ use std::process::Command;
 use http::HeaderMap;
 use tower::Layer;
 use tower_api_key::ApiKeyLayer;
+use tower_api_key::usage::UsageMonitor;
 use tower_http::auth::AsyncRequireAuthorizationLayer;
 
 mod fixture;
 use fixture::hand_written::HandWritten;
 use fixture::{Keys, Server, Shuffle, headers, keys, send, unknown_key};
 
-const VARIANTS: [&str; 7] = [
+const VARIANTS: [&str; 8] = [
     "no layer",
     "tower-api-key",
+    "with usage",
     "hand-written",
     "missing",
     "malformed",
@@ -45,11 +47,18 @@ fn main() {
     let hand_written = count("hand-written") - base;
     println!("instructions a request, without the SHA-256 block function:");
     println!("  {:<16}{base:>8}", "no layer");
+    let mut nets = Vec::new();
     for variant in &VARIANTS[1..] {
         let net = count(variant) - base;
+        nets.push(net);
         let percent = 100 * net / hand_written;
         println!("  {variant:<16}{net:>8} more, {percent:>3} % of hand-written");
     }
+    let (without, with) = (nets[0], nets[1]);
+    println!(
+        "with usage: {} % of the layer without",
+        100 * with / without
+    );
 }
 
 /// Instructions a request of that variant.
@@ -122,6 +131,10 @@ fn repeat(variant: &str, requests: usize) {
             serve!(
                 AsyncRequireAuthorizationLayer::new(HandWritten::new(&plaintexts)).layer(Server)
             );
+        }
+        "with usage" => {
+            let layer = ApiKeyLayer::new(store).with_usage(UsageMonitor::new());
+            serve!(layer.layer(Server));
         }
         _ => serve!(ApiKeyLayer::new(store).layer(Server)),
     }

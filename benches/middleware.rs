@@ -13,13 +13,14 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, Request, Response};
 use tower::{Layer, Service};
 use tower_api_key::ApiKeyLayer;
+use tower_api_key::usage::UsageMonitor;
 use tower_http::auth::AsyncRequireAuthorizationLayer;
 
 mod fixture;
 use fixture::hand_written::HandWritten;
 use fixture::{Body, Keys, Server, Shuffle, headers, keys, send, unknown_key};
 
-/// The same requests through all three.
+/// The same requests through all four.
 fn request(criterion: &mut Criterion) {
     let Keys { store, plaintexts } = keys();
     let requests = requests(&plaintexts);
@@ -34,7 +35,11 @@ fn request(criterion: &mut Criterion) {
         };
     }
     bench!("no layer", Server);
-    bench!("tower-api-key", ApiKeyLayer::new(store).layer(Server));
+    let layer = ApiKeyLayer::new(store);
+    bench!("tower-api-key", layer.layer(Server));
+    bench!("with usage", {
+        layer.clone().with_usage(UsageMonitor::new()).layer(Server)
+    });
     bench!("hand-written", {
         AsyncRequireAuthorizationLayer::new(HandWritten::new(&plaintexts)).layer(Server)
     });
@@ -66,6 +71,7 @@ fn refusal(criterion: &mut Criterion) {
 fn cores(criterion: &mut Criterion) {
     let Keys { store, plaintexts } = keys();
     let layer = ApiKeyLayer::new(store);
+    let counting = layer.clone().with_usage(UsageMonitor::new());
     let mut group = criterion.benchmark_group("cores");
     for threads in [1, 2] {
         let mut bench = |name: &str, run: &(dyn Fn(u32, u64) -> Duration + Sync)| {
@@ -82,6 +88,9 @@ fn cores(criterion: &mut Criterion) {
         });
         bench("one hot key", &|seed, iterations| {
             repeat(layer.layer(Server), &plaintexts[..1], seed, iterations)
+        });
+        bench("one hot key with usage", &|seed, iterations| {
+            repeat(counting.layer(Server), &plaintexts[..1], seed, iterations)
         });
     }
     group.finish();

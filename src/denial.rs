@@ -18,7 +18,8 @@ use crate::scope::set::ScopeSet;
 #[derive(Clone, Debug)]
 pub struct Denial {
     kind: DenialKind,
-    key_id: Option<KeyId>,
+    /// The key, and the number of the secret version that was presented.
+    secret: Option<(KeyId, u32)>,
     missing_scopes: ScopeSet,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
@@ -81,7 +82,7 @@ impl Denial {
     pub fn new(kind: DenialKind) -> Self {
         Self {
             kind,
-            key_id: None,
+            secret: None,
             missing_scopes: ScopeSet::new(),
             source: None,
         }
@@ -103,11 +104,11 @@ impl Denial {
         }
     }
 
-    /// The refusal of a known key.
+    /// The refusal of that secret version of a known key.
     #[must_use]
-    pub(crate) fn of_key(self, id: KeyId) -> Self {
+    pub(crate) fn of_key(self, id: KeyId, secret_version: u32) -> Self {
         Self {
-            key_id: Some(id),
+            secret: Some((id, secret_version)),
             ..self
         }
     }
@@ -119,7 +120,12 @@ impl Denial {
 
     /// The key that was refused, where it is known.
     pub fn key_id(&self) -> Option<KeyId> {
-        self.key_id
+        self.secret.map(|(id, _)| id)
+    }
+
+    /// The number of the secret version that was presented, where the key is known.
+    pub fn secret_version(&self) -> Option<u32> {
+        self.secret.map(|(_, version)| version)
     }
 
     /// The scopes that the key lacks; empty unless the kind is

@@ -76,6 +76,14 @@ impl Identity {
     pub fn secret_retires_at(&self) -> Option<Timestamp> {
         self.record.secret_versions()[self.version].retires_at()
     }
+
+    /// When a rotation superseded the presented secret, if one has.
+    pub fn secret_superseded_at(&self) -> Option<Timestamp> {
+        self.secret_retires_at()?;
+        // Newest first: the one before it in the list superseded it.
+        let newer = self.version.checked_sub(1)?;
+        Some(self.record.secret_versions()[newer].created_at())
+    }
 }
 
 impl fmt::Debug for Identity {

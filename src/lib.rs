@@ -41,6 +41,7 @@
 //! | what a request needs | [`policy`] |
 //! | keys outside of HTTP | [`Verifier`] |
 //! | who was refused, and why | [`observe`] |
+//! | how often keys are used | [`usage`] |
 //! | expiry in tests | [`clock`] |
 //!
 //! # Features
@@ -55,7 +56,7 @@
 //! | `redis` | `RedisStore`: keys in Redis |
 //! | `sqlite` | `SqliteStore`: keys in one file |
 //! | `test-util` | the contract suite for stores, and a store that fails on demand |
-//! | `tokio` | `DeadlineStore`, which bounds every wait for a store |
+//! | `tokio` | `DeadlineStore`, which bounds every wait for a store, and `UsageFlusher`, which writes counts of uses |
 //! | `tracing` | `TracingObserver`, one event for every decision |
 //! | `full` | all of them |
 //!
@@ -66,7 +67,7 @@
 //! - With `panic = "abort"`, a store that panics ends the process; nobody is let in by it.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![cfg_attr(all(doctest, feature = "axum"), doc = include_str!("../README.md"))]
+#![cfg_attr(all(doctest, feature = "axum", feature = "tokio"), doc = include_str!("../README.md"))]
 
 pub mod clock;
 pub mod denial;
@@ -83,6 +84,7 @@ pub mod scope;
 pub mod store;
 #[cfg(feature = "test-util")]
 pub mod testing;
+pub mod usage;
 pub mod verify;
 
 pub use denial::Denial;

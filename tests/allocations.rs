@@ -15,9 +15,10 @@ use std::task::{Context, Poll, Waker};
 use futures::executor::block_on;
 use http::{HeaderValue, Request, Response, header};
 use http_body_util::Full;
-use support::{Answered, issue, keys};
+use support::{Answered, Keys, issue, keys};
 use tower::{Layer, Service};
 use tower_api_key::middleware::ApiKeyAuth;
+use tower_api_key::usage::UsageMonitor;
 use tower_api_key::{ApiKeyLayer, Identity, Scope};
 
 /// Counts the calls of each thread for itself, so that tests beside each other do not mix.
@@ -130,12 +131,24 @@ fn the_counter_counts() {
     assert!(forced() > 0);
 }
 
+/// The layer, without and with usage counted.
+fn services(keys: &Keys) -> [ApiKeyAuth<Inner>; 2] {
+    let layer = ApiKeyLayer::new(keys.store().clone());
+    let counting = layer.clone().with_usage(UsageMonitor::new());
+    [layer.layer(Inner), counting.layer(Inner)]
+}
+
 #[test]
 fn one_hot_key_costs_what_the_extensions_force() {
     let keys = keys();
-    let key = block_on(issue(&keys, [Scope::READ])).key;
+    for service in services(&keys) {
+        one_hot_key(&keys, service);
+    }
+}
+
+fn one_hot_key(keys: &Keys, mut service: ApiKeyAuth<Inner>) {
+    let key = block_on(issue(keys, [Scope::READ])).key;
     let bearer = format!("Bearer {}", key.expose_secret());
-    let mut service = ApiKeyLayer::new(keys.store().clone()).layer(Inner);
     for _ in 0..100 {
         cost(&mut service, request(BEARER, &bearer));
     }
@@ -175,11 +188,16 @@ fn an_axum_handler_gets_its_identity_for_nothing() {
 #[test]
 fn a_thousand_keys_cost_what_the_extensions_force() {
     let keys = keys();
-    let issued = (0..1_000).map(|_| block_on(issue(&keys, [Scope::READ])).key);
+    for service in services(&keys) {
+        a_thousand_keys(&keys, service);
+    }
+}
+
+fn a_thousand_keys(keys: &Keys, mut service: ApiKeyAuth<Inner>) {
+    let issued = (0..1_000).map(|_| block_on(issue(keys, [Scope::READ])).key);
     let mut issued: Vec<_> = issued.collect();
     // The keys are random, so their order is.
     issued.sort_by(|one, two| one.expose_secret().cmp(two.expose_secret()));
-    let mut service = ApiKeyLayer::new(keys.store().clone()).layer(Inner);
     for _ in 0..10 {
         for key in &issued {
             cost(&mut service, request(X_API_KEY, key.expose_secret()));

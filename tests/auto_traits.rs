@@ -22,7 +22,8 @@ use tower_api_key::key::{
     InvalidKeyPrefix, KeyDigest, KeyFormat, KeyHasher, KeyPrefix, PepperTooShort, RandomnessError,
 };
 use tower_api_key::manage::{
-    ImportRefusal, ImportReport, IssuedKey, KeyManager, LegacyKey, ManageError, NewKey,
+    Advice, AdvicePolicy, ImportRefusal, ImportReport, IssuedKey, KeyManager, LegacyKey,
+    ManageError, NewKey,
 };
 use tower_api_key::middleware::{
     ApiKeyAuth, ApiKeyLayer, ConfigError, DefaultResponder, GrpcResponder, KeySource, Refusal,
@@ -39,6 +40,7 @@ use tower_api_key::store::{
     AuditPage, AuditPageRequest, KeyPage, KeyRegistry, KeyStore, KeyUse, MemoryStore, PageRequest,
     StoreError, Transition, UsageBatch, UsageBucket,
 };
+use tower_api_key::usage::{UsageMonitor, UsageStats};
 use tower_api_key::verify::Verifier;
 
 type Manager = KeyManager<Arc<dyn KeyRegistry>>;
@@ -68,6 +70,8 @@ fn users_can_move_share_and_clone_what_they_need() {
     value::<Verifier>();
     value::<Identity>();
     value::<Denial>();
+    value::<UsageMonitor>();
+    value::<(UsageStats, Advice, AdvicePolicy)>();
     value::<ScopeSet>();
     value::<Scope>();
     value::<Requirement>();

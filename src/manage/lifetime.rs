@@ -32,6 +32,11 @@ impl Lifetime {
     }
 }
 
+pub(super) fn earlier(now: Timestamp, by: Duration) -> Option<Timestamp> {
+    let by = SignedDuration::try_from(by).ok()?;
+    now.checked_sub(by).ok()
+}
+
 pub(super) fn later(now: Timestamp, by: Duration) -> Option<Timestamp> {
     let by = SignedDuration::try_from(by).ok()?;
     now.checked_add(by).ok()

@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::acting::Acting;
+use super::advice::policy::AdvicePolicy;
 use super::error::{ManageError, ManageErrorKind};
 use super::issued::IssuedKey;
 use super::lifetime::later;
@@ -48,6 +49,7 @@ pub struct KeyManager<S> {
     pub(super) hasher: KeyHasher,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) acting: Acting,
+    pub(super) advice_policy: AdvicePolicy,
 }
 
 impl<S: KeyRegistry> KeyManager<S> {
@@ -59,6 +61,7 @@ impl<S: KeyRegistry> KeyManager<S> {
             hasher: KeyHasher::sha256(),
             clock: Arc::new(SystemClock::new()),
             acting: Acting::application(),
+            advice_policy: AdvicePolicy::new(),
         }
     }
 

@@ -1,4 +1,5 @@
-//! The life of a key: issue or import, list, update, rotate, disable, revoke, delete, delegate.
+//! The life of a key: issue or import, list, update, rotate, disable, revoke, delete, delegate; and
+//! advice on it.
 //!
 //! A [`KeyManager`] works on any [`KeyRegistry`](crate::store::KeyRegistry). Owners come from the
 //! caller's code: take them from a session or an [`Identity`](crate::identity::Identity), never
@@ -31,6 +32,7 @@
 //! ```
 
 mod acting;
+pub(crate) mod advice;
 pub(crate) mod error;
 pub(crate) mod import;
 pub(crate) mod import_key;
@@ -42,6 +44,7 @@ pub(crate) mod limits;
 pub(crate) mod manager;
 pub(crate) mod new_key;
 
+pub use advice::{Advice, AdvicePolicy, HourlyExcess, advise};
 pub use error::{ManageError, ManageErrorKind};
 pub use import_key::LegacyKey;
 pub use import_report::{ImportRefusal, ImportRefusalKind, ImportReport};

@@ -5,6 +5,7 @@ use http::{HeaderValue, Request, Response};
 
 use super::extract::{self, Lines};
 use super::gate::{Gate, Opening};
+use super::notice::Notice;
 use crate::identity::Identity;
 use crate::verify::verifier::Verifier;
 
@@ -21,10 +22,12 @@ pub(super) fn identify<B>(
     if lines.ours != 0 {
         hide_credentials(gate, request.headers_mut(), lines);
     }
+    let notice = gate.notice_to(&identity);
     request.extensions_mut().insert(identity);
     Mark {
         vary: Some(gate.sources.vary()),
         private: true,
+        notice,
     }
 }
 
@@ -44,6 +47,7 @@ pub(super) fn open<B>(
     Mark {
         vary: varies.then(|| gate.sources.vary()),
         private: false,
+        notice: None,
     }
 }
 
@@ -92,6 +96,7 @@ pub(super) struct Mark {
     vary: Option<HeaderValue>,
     /// Whether the response is for one key's holder only.
     private: bool,
+    notice: Option<Box<Notice>>,
 }
 
 impl Mark {
@@ -103,6 +108,9 @@ impl Mark {
         }
         if self.private {
             set_default(headers, CACHE_CONTROL, PRIVATE);
+        }
+        if let Some(notice) = self.notice {
+            notice.apply(response);
         }
     }
 }

@@ -143,7 +143,7 @@ where
     R: Respond<ResBody>,
 {
     let head = shared.gate.head(&request);
-    match result.and_then(|identity| shared.gate.authorise(identity, &head)) {
+    match shared.gate.authorise(result, &head) {
         Ok(identity) => {
             let mark = shared.admit(&mut request, lines, identity);
             State::Passed {
@@ -151,8 +151,8 @@ where
                 mark: Some(mark),
             }
         }
-        Err(denial) => State::Refused {
-            response: Some(shared.refuse(&request, denial)),
+        Err(refused) => State::Refused {
+            response: Some(shared.refuse(&request, refused)),
         },
     }
 }

@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::{self, HeaderName};
 use http::{Method, Request};
 
 use super::challenge::Challenges;
 use super::extract::{self, Lines, Sent};
+use super::notice::Notice;
 use super::public_path::PublicPaths;
 use super::source::Sources;
 use crate::denial::{Denial, DenialKind};
@@ -20,6 +22,7 @@ use crate::policy::method::MethodPolicy;
 use crate::policy::method_override::is_override;
 use crate::policy::requirement::Requirement;
 use crate::policy::scope_policy::ScopePolicy;
+use crate::usage::monitor::UsageMonitor;
 use crate::verify::verifier::Verifier;
 
 /// Everything that a layer was told, but the responder.
@@ -29,6 +32,9 @@ pub(super) struct Gate {
     pub(super) sources: Arc<Sources>,
     pub(super) policy: Arc<dyn ScopePolicy>,
     pub(super) observer: Option<Arc<dyn Observer>>,
+    pub(super) usage: Option<UsageMonitor>,
+    /// How long before its end a key is told of it.
+    pub(super) notice_lead: Option<Duration>,
     pub(super) challenges: Arc<Challenges>,
     pub(super) public_paths: Arc<PublicPaths>,
     pub(super) allows_anonymous: bool,
@@ -64,6 +70,23 @@ impl Opening {
     }
 }
 
+/// A refusal, and what else its response tells.
+pub(super) struct Refused {
+    pub(super) denial: Denial,
+    /// Only a verified key gets one.
+    pub(super) notice: Option<Box<Notice>>,
+}
+
+impl From<Denial> for Refused {
+    #[inline]
+    fn from(denial: Denial) -> Self {
+        Self {
+            denial,
+            notice: None,
+        }
+    }
+}
+
 impl Gate {
     pub(super) fn new(verifier: Verifier) -> Self {
         Self {
@@ -71,6 +94,8 @@ impl Gate {
             sources: Arc::default(),
             policy: Arc::new(MethodPolicy::new()),
             observer: None,
+            usage: None,
+            notice_lead: Some(NOTICE_LEAD),
             challenges: Arc::default(),
             public_paths: Arc::default(),
             allows_anonymous: false,
@@ -112,13 +137,14 @@ impl Gate {
         }
     }
 
-    /// Whether a verified key covers what the request needs.
+    /// Whether a key was verified, and covers what the request needs.
     #[inline]
     pub(super) fn authorise(
         &self,
-        identity: Identity,
+        verified: Result<Identity, Denial>,
         head: &RequestHead<'_>,
-    ) -> Result<Identity, Denial> {
+    ) -> Result<Identity, Refused> {
+        let identity = verified?;
         let denial = match self.policy.as_ref().requirement(head) {
             Requirement::Scopes(needed) if identity.scopes().contains_all(&needed) => {
                 return Ok(identity);
@@ -128,17 +154,36 @@ impl Gate {
             }
             Requirement::NotPermitted => Denial::new(DenialKind::NotPermitted),
         };
-        Err(denial.of_key(identity.key_id()))
+        Err(Refused {
+            denial: denial.of_key(identity.key_id(), identity.secret_version()),
+            notice: self.notice_to(&identity),
+        })
     }
 
-    /// Tells the observer.
+    /// What a response tells the holder of this key of its end.
+    #[inline]
+    pub(super) fn notice_to(&self, identity: &Identity) -> Option<Box<Notice>> {
+        Notice::of(identity, self.notice_lead?, || self.verifier.now())
+    }
+
+    /// Counts the decision, and tells the observer.
     #[inline]
     pub(super) fn report(&self, head: RequestHead<'_>, outcome: Result<Access<'_>, &Denial>) {
+        if let Some(usage) = &self.usage {
+            match &outcome {
+                Ok(Access::Key(identity)) => usage.count(Ok(identity)),
+                Ok(_) => usage.count_opening(),
+                Err(denial) => usage.count(Err(denial)),
+            }
+        }
         if let Some(observer) = &self.observer {
             observer.decided(&Decision::new(head, outcome));
         }
     }
 }
+
+/// Two weeks.
+const NOTICE_LEAD: Duration = Duration::from_secs(14 * 86_400);
 
 /// A CORS preflight: OPTIONS with both headers that a browser sends (Fetch standard, section 4.8),
 /// and none by which it could become another method.

@@ -43,7 +43,7 @@ use crate::verify::verifier::Verifier;
 /// layer that it is given.
 #[derive(Clone)]
 pub struct ApiKeyLayer<R = DefaultResponder> {
-    gate: Gate,
+    pub(super) gate: Gate,
     responder: R,
 }
 

@@ -16,6 +16,8 @@ pub(crate) mod gate;
 pub(crate) mod grpc;
 pub(crate) mod json;
 pub(crate) mod layer;
+mod layer_usage;
+mod notice;
 pub(crate) mod public_path;
 pub(crate) mod ready;
 pub(crate) mod refusal;

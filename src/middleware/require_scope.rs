@@ -102,7 +102,8 @@ impl<R> RequireScope<R> {
             return Ok(identity);
         }
         let missing = self.scopes.difference(identity.scopes());
-        Err(Denial::insufficient_scope(missing).of_key(identity.key_id()))
+        let denial = Denial::insufficient_scope(missing);
+        Err(denial.of_key(identity.key_id(), identity.secret_version()))
     }
 
     /// The response to a request with this method, target and headers.

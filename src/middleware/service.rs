@@ -61,18 +61,18 @@ where
                 Deferred::leave(shared, request.extensions_mut());
                 Ok(shared.admit_open(&mut request, lines, opening))
             }
-            Step::Refuse(kind) => Err(Denial::new(kind)),
+            Step::Refuse(kind) => Err(Denial::new(kind).into()),
             Step::LookUp(digest) => match gate.verifier.look_up_now(&digest) {
-                Some(result) => result
-                    .and_then(|identity| gate.authorise(identity, &gate.head(&request)))
+                Some(verified) => gate
+                    .authorise(verified, &gate.head(&request))
                     .map(|identity| shared.admit(&mut request, lines, identity)),
                 None => return self.wait(digest, request, lines),
             },
         };
         match admitted {
             Ok(mark) => ResponseFuture::passed(|| self.inner.call(request), Some(mark)),
-            Err(denial) => {
-                let response = self.shared.refuse(&request, denial);
+            Err(refused) => {
+                let response = self.shared.refuse(&request, refused);
                 drop(ready::take(&mut self.inner));
                 ResponseFuture::refused(response)
             }

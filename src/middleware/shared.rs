@@ -6,9 +6,8 @@ use http::{Request, Response};
 use super::admit::{self, Mark};
 use super::answer::answer;
 use super::extract::Lines;
-use super::gate::{Gate, Opening};
+use super::gate::{Gate, Opening, Refused};
 use super::respond::Respond;
-use crate::denial::Denial;
 use crate::identity::Identity;
 use crate::observe::decision::Access;
 
@@ -48,17 +47,21 @@ impl<R> Shared<R> {
     pub(super) fn refuse<ReqBody, ResBody>(
         &self,
         request: &Request<ReqBody>,
-        denial: Denial,
+        refused: Refused,
     ) -> Response<ResBody>
     where
         R: Respond<ResBody>,
     {
+        let Refused { denial, notice } = refused;
         let head = self.gate.head(request);
         self.gate.report(head, Err(&denial));
         let mut response = answer(&self.responder, head, denial, &self.gate.challenges);
         response
             .headers_mut()
             .append(VARY, self.gate.sources.vary());
+        if let Some(notice) = notice {
+            notice.apply(&mut response);
+        }
         response
     }
 }

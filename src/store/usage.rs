@@ -82,7 +82,7 @@ impl KeyUse {
         self.refused
     }
 
-    fn merged_with(self, other: Self) -> Self {
+    pub(crate) fn merged_with(self, other: Self) -> Self {
         let last_used_at = self.last_used_at.max(other.last_used_at);
         Self {
             last_used_at,
@@ -95,7 +95,7 @@ impl KeyUse {
 
 /// The start of the hour of a time, in UTC; of the first hour of the calendar, which is not whole,
 /// the earliest time.
-fn start_of_hour(time: Timestamp) -> Timestamp {
+pub(crate) fn start_of_hour(time: Timestamp) -> Timestamp {
     let second = time.as_second();
     // jiff rounds towards 1970, so before it, what is left over may be negative.
     let second = second - i64::from(time.subsec_nanosecond() < 0);
@@ -103,7 +103,7 @@ fn start_of_hour(time: Timestamp) -> Timestamp {
     Timestamp::from_second(hour * SECONDS_PER_HOUR).unwrap_or(Timestamp::MIN)
 }
 
-const SECONDS_PER_HOUR: i64 = 3_600;
+pub(crate) const SECONDS_PER_HOUR: i64 = 3_600;
 
 /// Uses of keys that one writer tells a store in one step, for
 /// [`KeyRegistry::record_usage`](super::registry::KeyRegistry::record_usage).

@@ -31,9 +31,10 @@ pub(crate) fn judge(
         // The store returned another key's record.
         .ok_or_else(|| Denial::new(DenialKind::Unknown))?;
 
-    match standing(&record, &versions[version], clock, ends) {
+    let presented = &versions[version];
+    match standing(&record, presented, clock, ends) {
         Ok(()) => Ok(Identity::new(record, version)),
-        Err(kind) => Err(Denial::new(kind).of_key(record.id())),
+        Err(kind) => Err(Denial::new(kind).of_key(record.id(), presented.number())),
     }
 }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::check::judge;
 use super::ends::EnforcedEnds;
 use crate::clock::{Clock, SystemClock};
@@ -161,6 +163,11 @@ impl Verifier {
     pub(crate) fn occurs_in(&self, octets: &[u8]) -> bool {
         let mut formats = self.0.formats.iter();
         formats.any(|format| format.occurs_in(octets))
+    }
+
+    /// The time by which ends are judged.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
     }
 
     #[inline]

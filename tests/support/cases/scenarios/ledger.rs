@@ -10,14 +10,13 @@ use serde_json::Value;
 use crate::support::case;
 
 /// Scenarios that no test of this crate covers.
-const PENDING: [(&str, &str); 8] = [
+const PENDING: [(&str, &str); 7] = [
     (
         "SC-OUT-4",
         "there is no circuit breaker: the cap on look-ups bounds them, queues none and refuses the \
          rest at once, but while the store hangs, up to 192 look-ups of new keys begin anew after \
          each deadline and their requests wait for it, and there is no half-open state",
     ),
-    ("SC-OUT-8", "there is no usage flusher yet"),
     ("SC-GEN-9", "there is no management API yet"),
     ("SC-CT-5", "a matrix of build profiles is for nightly CI"),
     ("SC-PR-2", "mutation testing is for nightly CI"),
@@ -33,7 +32,7 @@ const PENDING: [(&str, &str); 8] = [
 
 /// The files that hold the tests of scenarios, each with what keeps it from being built, if
 /// something does.
-const SOURCES: [(&str, Option<&str>); 15] = [
+const SOURCES: [(&str, Option<&str>); 16] = [
     (include_str!("config.rs"), None),
     (include_str!("fuzz.rs"), None),
     (include_str!("generation.rs"), None),
@@ -45,6 +44,7 @@ const SOURCES: [(&str, Option<&str>); 15] = [
     (include_str!("../../../constant_time.rs"), None),
     (include_str!("../../../fork.rs"), None),
     (include_str!("../../../zeroize.rs"), None),
+    (include_str!("../../../usage/layer.rs"), NO_FAULTS),
     (include_str!("cache/abuse.rs"), NO_CACHE),
     (include_str!("cache/outage.rs"), NO_CACHE),
     (include_str!("cache/partition.rs"), NO_FAULTS),
