@@ -140,4 +140,5 @@ impl Link {
 /// committed`, whatever the database's default.
 const SETTINGS: &str = "\
 SET default_transaction_isolation = 'read committed'; \
-SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off";
+SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; \
+SET plan_cache_mode = force_generic_plan";

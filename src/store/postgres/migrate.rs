@@ -15,8 +15,11 @@ use crate::store::error::{StoreError, StoreErrorKind};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Database {
-    /// Makes the tables in one transaction, on a connection of its own.
+    /// Makes the tables in one transaction, on a connection of its own, if they are not there.
     pub(super) async fn migrate(&self) -> Result<(), StoreError> {
+        if self.is_migrated().await {
+            return Ok(());
+        }
         let (mut client, mut driver) = self.connector().open(|_| {}).await?;
         let migrated = timeout(PATIENCE, self.migrate_on(&mut client)).await;
         match migrated {
@@ -31,6 +34,13 @@ impl Database {
         drop(client);
         driver.ended().await;
         Ok(())
+    }
+
+    /// Whether a look-up finds the tables of this version, as it does at every start but the first.
+    async fn is_migrated(&self) -> bool {
+        let rows = self.read(Query::Version, &[]).await.unwrap_or_default();
+        let found = rows.first().map(|row| row.try_get(0));
+        matches!(found, Some(Ok(VERSION)))
     }
 
     async fn migrate_on(&self, client: &mut Client) -> Result<(), Fault> {
