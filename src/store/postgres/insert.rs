@@ -89,17 +89,14 @@ impl Database {
             // It may have been deleted meanwhile.
             return Ok(rows::record(&found)?.map(Written::Nothing));
         }
-        let mut place = None;
-        if let Some(max) = context.max_keys_of_owner() {
-            if standing.keys >= max {
-                return Err(ChangeRefused::TooManyKeys.into());
-            }
-            place = Some(standing.next_place);
+        let max = context.max_keys_of_owner();
+        if max.is_some_and(|max| standing.keys >= max) {
+            return Err(ChangeRefused::TooManyKeys.into());
         }
-        let sent = self
-            .send(std::slice::from_ref(record), context, place)
-            .await;
+        let turn = max.map(|_| (bucket(record.owner()), standing.turn));
+        let sent = self.send(std::slice::from_ref(record), context, turn).await;
         match sent {
+            Ok(added) if added.is_late => Ok(None),
             Ok(added) => added.answer(record.clone()).map(Written::Record).map(Some),
             Err(fault) if fault.is_unique_violation() && !self.is_of_a_digest(&fault) => Ok(None),
             Err(fault) => Err(self.refusal(fault)),
@@ -111,7 +108,10 @@ impl Database {
         let max = context.max_keys_of_owner().unwrap_or(0);
         let max = i64::try_from(max).unwrap_or(i64::MAX);
         let found = self
-            .read(Query::Standing, &[&idempotency_key, &owner, &max])
+            .read(
+                Query::Standing,
+                &[&idempotency_key, &owner, &max, &bucket(owner)],
+            )
             .await?;
         let standing = found.first().map(Standing::read).transpose();
         let standing = standing.map_err(|fault| fault.into_store_error(self.address()))?;
@@ -156,13 +156,14 @@ impl Database {
         &self,
         batch: &[Arc<KeyRecord>],
         context: &ChangeContext,
-        place: Option<i64>,
+        turn: Option<(i32, i64)>,
     ) -> Result<Outcomes, Fault> {
         let (keys, secrets) = (Keys::of(batch), Secrets::of(batch));
         let entries = batch.iter().map(|one| AuditEntry::of_insert(one, context));
         let entries: Vec<_> = entries.collect();
         let details: Vec<_> = entries.iter().map(AuditEntry::detail).collect();
         let idempotency_key = context.idempotency_key().map(|key| &key[..]);
+        let (bucket, number) = turn.unzip();
         let rows = self
             .write(
                 Query::Insert,
@@ -190,7 +191,8 @@ impl Database {
                     &AuditAction::Issued.as_str(),
                     &context.actor(),
                     &context.reason(),
-                    &place,
+                    &bucket,
+                    &number,
                     &idempotency_key,
                 ],
             )
@@ -205,7 +207,7 @@ impl Database {
         fault.into_store_error(self.address())
     }
 
-    /// Whether a digest is what must be unique, and not a place or an idempotency key.
+    /// Whether a digest is what must be unique, and not an idempotency key.
     fn is_of_a_digest(&self, fault: &Fault) -> bool {
         fault.table() == Some(&self.sql().name("secrets"))
     }
@@ -216,13 +218,21 @@ fn has_conditions(context: &ChangeContext) -> bool {
     context.max_keys_of_owner().is_some() || context.idempotency_key().is_some()
 }
 
+/// The bucket of an owner among the counters of inserts. Owners who share one only wait for each
+/// other.
+fn bucket(owner: &str) -> i32 {
+    let [first, second, ..] = crc32fast::hash(owner.as_bytes()).to_be_bytes();
+    u16::from_be_bytes([first, second]).into()
+}
+
 /// What an insert with conditions goes by.
 #[derive(Default)]
 struct Standing {
     /// The key that an earlier insert with the idempotency key has added.
     earlier: Option<Vec<u8>>,
     keys: u64,
-    next_place: i64,
+    /// The number of the last insert that minded a limit.
+    turn: i64,
 }
 
 impl Standing {
@@ -230,7 +240,7 @@ impl Standing {
         Ok(Self {
             earlier: row.try_get(0)?,
             keys: row.try_get::<_, i64>(1)?.unsigned_abs(),
-            next_place: row.try_get(2)?,
+            turn: row.try_get(2)?,
         })
     }
 }
@@ -268,7 +278,11 @@ fn batches(records: Vec<KeyRecord>) -> Vec<Vec<Arc<KeyRecord>>> {
 }
 
 /// What became of each key of a batch.
-struct Outcomes(HashMap<KeyId, Outcome>);
+struct Outcomes {
+    by_id: HashMap<KeyId, Outcome>,
+    /// Whether somebody else was faster, and nothing was added.
+    is_late: bool,
+}
 
 #[derive(Clone, Copy)]
 enum Outcome {
@@ -279,7 +293,8 @@ enum Outcome {
 
 impl Outcomes {
     fn read(rows: &[Row]) -> Result<Self, Fault> {
-        let mut outcomes = HashMap::with_capacity(rows.len());
+        let mut by_id = HashMap::with_capacity(rows.len());
+        let mut is_late = false;
         for row in rows {
             let outcome = match (row.try_get(1)?, row.try_get(2)?) {
                 (true, _) => Outcome::Added,
@@ -287,14 +302,15 @@ impl Outcomes {
                 (false, false) => Outcome::IdExists,
             };
             if let Ok(id) = row.try_get::<_, &[u8]>(0)?.try_into() {
-                outcomes.insert(KeyId::from_bytes(id), outcome);
+                by_id.insert(KeyId::from_bytes(id), outcome);
             }
+            is_late |= row.try_get::<_, bool>(3)?;
         }
-        Ok(Self(outcomes))
+        Ok(Self { by_id, is_late })
     }
 
     fn answer(&self, record: Arc<KeyRecord>) -> Answer {
-        match self.0.get(&record.id()) {
+        match self.by_id.get(&record.id()) {
             Some(Outcome::Added) => Ok(record),
             Some(Outcome::DigestExists) => Err(already_exists("digest")),
             Some(Outcome::IdExists) | None => Err(already_exists("id")),

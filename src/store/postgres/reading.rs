@@ -26,11 +26,11 @@ SELECT hour, number, allowed, refused FROM {p}usage
 WHERE key_id = $1 AND hour >= $2 AND hour < $3 ORDER BY hour, number";
 
 /// The key of the idempotency key; how many keys that are not revoked the owner has, up to a limit;
-/// and the place that the next one takes.
+/// and the number of the last insert that minded a limit.
 pub(super) const STANDING: &str = "\
 SELECT
     (SELECT key_id FROM {p}idempotency WHERE idempotency_key = $1),
     (SELECT count(*) FROM (
         SELECT FROM {p}keys WHERE owner = $2 AND revoked_at IS NULL LIMIT $3
     ) k),
-    (SELECT coalesce(max(place), 0) + 1 FROM {p}keys WHERE owner = $2 AND place IS NOT NULL)";
+    coalesce((SELECT number FROM {p}turns WHERE bucket = $4), 0)";

@@ -248,7 +248,8 @@ impl KeyRegistry for PostgresStore {
         self.0.database.forget_audit(at).await
     }
 
-    /// In one statement, which has the deadline of a call.
+    /// In one statement, which has the deadline of a call: that of the default is enough for some ten
+    /// thousand uses.
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         self.0.database.count(batch).await
     }

@@ -4,8 +4,8 @@
 ///
 /// - `written` begins at the time and rises with each change, so that a key that was deleted and
 ///   added anew is not taken for the one that was read before.
-/// - `place` numbers the keys of an owner that were added under a limit: of two that are added at
-///   once, one fails.
+/// - `turns` counts the inserts that mind a limit, for owners by the thousand: each goes by the number
+///   that it has read, so that of two at once, one is made anew.
 /// - The times of changes and uses may be any, since a clock that is wrong must not keep a key from
 ///   being revoked: they are microseconds since 1970. A `timestamptz` holds none before 4713 BC.
 pub(super) const TABLES: &str = "\
@@ -26,11 +26,9 @@ CREATE TABLE {p}keys (
     metadata text,
     changes bigint NOT NULL CHECK (changes BETWEEN 0 AND 4294967295),
     written bigint NOT NULL DEFAULT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
-    place bigint,
     CHECK ((revoked_at IS NULL) = (revoked_reason IS NULL))
 );
 CREATE INDEX {p}keys_by_owner ON {p}keys (owner, id);
-CREATE UNIQUE INDEX {p}keys_by_place ON {p}keys (owner, place) WHERE place IS NOT NULL;
 CREATE TABLE {p}secrets (
     digest bytea PRIMARY KEY CHECK (octet_length(digest) = 32),
     key_id bytea NOT NULL REFERENCES {p}keys ON DELETE CASCADE,
@@ -40,6 +38,10 @@ CREATE TABLE {p}secrets (
     retires_at timestamptz,
     last_used_at timestamptz,
     UNIQUE (key_id, number)
+) WITH (fillfactor = 80);
+CREATE TABLE {p}turns (
+    bucket integer PRIMARY KEY,
+    number bigint NOT NULL
 );
 CREATE TABLE {p}idempotency (
     idempotency_key bytea PRIMARY KEY CHECK (octet_length(idempotency_key) = 32),
@@ -66,7 +68,7 @@ CREATE TABLE {p}usage (
     allowed bigint NOT NULL,
     refused bigint NOT NULL,
     PRIMARY KEY (key_id, hour, number)
-);
+) WITH (fillfactor = 80);
 CREATE INDEX {p}usage_by_hour ON {p}usage (hour);
 CREATE TABLE {p}writers (
     writer bytea PRIMARY KEY CHECK (octet_length(writer) = 16),

@@ -1,7 +1,9 @@
 //! Statements that write. Each is a whole change, so that it happens or does not.
 
-/// All or nothing of each key: one with a digest that is known is left out as a whole. A digest,
-/// place or idempotency key that somebody else adds at the same moment fails the statement.
+/// All or nothing of each key: one with a digest that is known is left out as a whole, and one that
+/// minds a limit where somebody else was faster. A digest or idempotency key that somebody else adds
+/// at the same moment fails the statement. `IS TRUE` has the ids hashed, where joins would compare
+/// each with each.
 pub(super) const INSERT: &str = "\
 WITH input AS (
     SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::timestamptz[],
@@ -15,25 +17,29 @@ WITH input AS (
     AS v (key_id, number, digest, prefix, created_at, retires_at, last_used_at)
 ), known AS (
     SELECT DISTINCT v.key_id FROM secret v JOIN {p}secrets s ON s.digest = v.digest
+), turn AS (
+    INSERT INTO {p}turns AS t (bucket, number) SELECT $24::integer, 1 WHERE $24 IS NOT NULL
+    ON CONFLICT (bucket) DO UPDATE SET number = t.number + 1 WHERE t.number = $25::bigint
+    RETURNING bucket
 ), added AS (
     INSERT INTO {p}keys
         (id, owner, name, scopes, created_at, expires_at, disabled, revoked_at, revoked_reason,
-        metadata, changes, place)
-    SELECT i.id, i.owner, i.name, i.scopes, i.created_at, i.expires_at, i.disabled, i.revoked_at,
-        i.revoked_reason, i.metadata, i.changes, $24::bigint
-    FROM input i WHERE NOT EXISTS (SELECT FROM known WHERE known.key_id = i.id)
+        metadata, changes)
+    SELECT id, owner, name, scopes, created_at, expires_at, disabled, revoked_at, revoked_reason,
+        metadata, changes
+    FROM input i
+    WHERE i.id NOT IN (SELECT key_id FROM known) AND ($24 IS NULL OR EXISTS (SELECT FROM turn))
     ON CONFLICT (id) DO NOTHING
     RETURNING id
 ), outcome AS MATERIALIZED (
-    SELECT i.id, i.owner, i.detail, a.id IS NOT NULL AS is_new
-    FROM input i LEFT JOIN added a ON a.id = i.id
+    SELECT i.id, i.owner, i.detail, i.id IN (SELECT id FROM added) AS is_new FROM input i
 ), kept AS (
     INSERT INTO {p}secrets
         (key_id, number, digest, prefix, created_at, retires_at, last_used_at)
-    SELECT v.* FROM secret v JOIN added a ON a.id = v.key_id
+    SELECT v.* FROM secret v WHERE (v.key_id IN (SELECT id FROM added)) IS TRUE
 ), remembered AS (
     INSERT INTO {p}idempotency (idempotency_key, key_id, at)
-    SELECT $25::bytea, a.id, $20::bigint FROM added a WHERE $25 IS NOT NULL
+    SELECT $26::bytea, a.id, $20::bigint FROM added a WHERE $26 IS NOT NULL
 ), entered AS (
     INSERT INTO {p}audit (at, action, key_id, owner, actor, reason, detail)
     SELECT $20, $21::text, o.id, o.owner, $22::text, $23::text, o.detail
@@ -42,9 +48,9 @@ WITH input AS (
     SELECT pg_notify('{p}changes', 'a' || string_agg(encode(id, 'hex'), ''))
     FROM added HAVING count(*) > 0
 )
-SELECT o.id, o.is_new, known.key_id IS NOT NULL AND k.id IS NULL
+SELECT o.id, o.is_new, k.id IS NULL AND o.id IN (SELECT key_id FROM known),
+    $24 IS NOT NULL AND NOT EXISTS (SELECT FROM turn)
 FROM outcome o
-LEFT JOIN known ON known.key_id = o.id
 LEFT JOIN {p}keys k ON k.id = o.id
 LEFT JOIN told ON true";
 
