@@ -15,7 +15,7 @@ use changes::{batch, context};
 use keys::{at, digest, id, record, rotation, store, version};
 use server::PostgresServer;
 use tower_api_key::clock::ManualClock;
-use tower_api_key::record::{ChangeRefused, KeyChange, KeyRecord, KeyUpdate, Revocation};
+use tower_api_key::record::{ChangeRefused, KeyChange, KeyRecord, KeyUpdate, Metadata, Revocation};
 use tower_api_key::store::{KeyUse, PageRequest, StoreError, StoreErrorKind};
 use tower_api_key::{KeyManager, KeyRegistry, KeyStore, NewKey, Scope};
 
@@ -100,6 +100,8 @@ async fn every_part_of_a_record_is_kept() {
     .with_expires_at(Some("9999-12-30T22:00:00.999999Z".parse().unwrap()))
     .with_disabled(true)
     .with_revocation(Some(Revocation::new(at(5), "")))
+    .with_metadata(Metadata::new().with("ä\0'", "\"\\").with("", ""))
+    .with_changes(u32::MAX)
     .with_secret_versions([
         version(u32::MAX, digest(3))
             .with_retires_at(Some("1999-12-31T23:59:59.999999Z".parse().unwrap())),

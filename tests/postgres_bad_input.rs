@@ -324,6 +324,11 @@ async fn rows_that_are_no_record_are_named() {
             "'20000-01-01'",
             "error deserializing column 4",
         ),
+        (
+            "keys SET metadata",
+            "'[\"hunter2\"]'",
+            "expected metadata as a JSON object of texts",
+        ),
     ] {
         store.insert(record(), &context()).await.unwrap();
         server.sql(&format!("UPDATE corrupt_{column} = {value}"));
