@@ -6,7 +6,7 @@ use std::path::Path;
 use regex::Regex;
 
 /// Types that are a plain list of words, or that hold what no key can get into.
-pub(crate) const WITHOUT_CONTENT: [&str; 10] = [
+pub(crate) const WITHOUT_CONTENT: [&str; 12] = [
     "ConfigErrorKind",
     "DenialKind",
     "EnvKeyErrorKind",
@@ -19,6 +19,10 @@ pub(crate) const WITHOUT_CONTENT: [&str; 10] = [
     "RandomnessError",
     // Has no fields.
     "TracingObserver",
+    // Numbers.
+    "HourlyExcess",
+    // Numbers, and a store's error, which is printed by itself.
+    "UsageNotWritten",
 ];
 
 /// Types of features that may be off, and are not printed then.
@@ -42,7 +46,17 @@ const OF_FEATURES: [(bool, &[&str]); 7] = [
     (cfg!(feature = "redis"), &["RedisOptions", "RedisStore"]),
     (cfg!(feature = "sqlite"), &["SqliteOptions", "SqliteStore"]),
     (cfg!(feature = "test-util"), &["FaultyStore"]),
-    (cfg!(feature = "tokio"), &["DeadlineStore"]),
+    (
+        cfg!(feature = "tokio"),
+        &[
+            "DeadlineStore",
+            "FlusherStats",
+            "UsageEvent",
+            "UsageFlusher",
+            "UsageFlusherError",
+            "UsageFlusherOptions",
+        ],
+    ),
 ];
 
 /// Whether a type is one of a feature that is off.

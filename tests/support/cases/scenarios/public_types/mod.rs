@@ -17,3 +17,4 @@ pub(crate) mod print;
 pub(crate) mod printed;
 pub(crate) mod records;
 pub(crate) mod stores;
+pub(crate) mod usage;

@@ -2,7 +2,7 @@
 
 use super::marker::Marker;
 use super::print::Printed;
-use super::{changes, decisions, keys, layers, records, stores};
+use super::{changes, decisions, keys, layers, records, stores, usage};
 
 /// The names of the types, each with all that its values print.
 pub(crate) async fn printed(marker: &Marker) -> Printed {
@@ -12,8 +12,11 @@ pub(crate) async fn printed(marker: &Marker) -> Printed {
     all.extend(stores::printed(marker).await);
     all.extend(decisions::printed(marker).await);
     all.extend(layers::printed(marker));
+    all.extend(usage::printed(marker).await);
     #[cfg(feature = "tokio")]
     all.push(stores::deadline(marker));
+    #[cfg(feature = "tokio")]
+    all.extend(usage::flusher(marker));
     #[cfg(feature = "test-util")]
     all.push(stores::faulty(marker));
     #[cfg(feature = "cache")]
