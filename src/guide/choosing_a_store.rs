@@ -36,6 +36,14 @@
 //! | is cut, silent or late | the fallback time to live: 5 s, or what you set |
 //! | does not exist (`CachedStore::new`) | the time to live: 60 s, or what you set |
 //!
+//! A look-up that is under way may add its deadline (1 s) where that is longer than the second or
+//! third of these, and `with_stale_if_error` replaces them. What is changed behind the store's
+//! back, by SQL or by Redis commands of your own, is told by no feed of PostgreSQL or Redis, and
+//! holds after the time to live.
+//!
+//! These are times of a machine that runs. One that sleeps, or whose virtual machine is paused, does
+//! not count the pause, and answers from its cache for the rest of the bound when it wakes.
+//!
 //! The second row needs no luck. A feed has to *prove*, about once a second, that it has told of
 //! everything: PostgreSQL by a notification of its own in the same queue, Redis by the answer to a
 //! `PING` behind all messages, SQLite by `data_version`. Without a proof that is younger than the
@@ -55,6 +63,14 @@
 //! look-ups under way have a cap, so a store that hangs does not take the server with it. Whoever
 //! would rather serve known keys for a while longer sets
 //! `CacheOptions::with_stale_if_error`, and thereby the bound.
+//!
+//! # When the data are gone
+//!
+//! An empty store answers 401 to every key, and clients throw good keys away. So a store whose
+//! tables are missing fails, with 503, until `migrate` is called: call it when you
+//! deploy, not at every start, where the data might be lost, as on a Redis without persistence or a
+//! volume that may not be mounted. For SQLite, a URL that ends in `?mode=rw` refuses to make a file
+//! where none is.
 //!
 //! # SQLite and the executor
 //!

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::{AsyncMessage, Client, Config, Notification};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -91,6 +92,8 @@ impl Drop for Driver {
 /// What suits a store better than tokio-postgres's defaults.
 fn set_defaults(config: &mut Config) {
     const DEFAULT_IDLE: Duration = Duration::from_secs(2 * 60 * 60);
+    // A look-up on a standby would miss what was revoked since.
+    config.target_session_attrs(TargetSessionAttrs::ReadWrite);
     if config.get_application_name().is_none() {
         config.application_name("tower-api-key");
     }

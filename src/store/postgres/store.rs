@@ -55,9 +55,9 @@ use crate::store::usage::{UsageBatch, UsageBucket};
 /// calls wait for it; while none can be made, they fail at once.
 ///
 /// A pooler in between must pool *sessions*: statements are prepared, and the feed listens. With
-/// pgbouncer's transaction pooling, calls fail. It must lead to the server that takes the writes:
-/// on a replica, a revoked key works for as long as the replica lags, and the feed does not work.
-/// A URL with several hosts finds that server with `target_session_attrs=read-write`.
+/// pgbouncer's transaction pooling, calls fail. Only a server that takes writes is connected to,
+/// whatever the URL's `target_session_attrs` says, since a standby would not know yet what was
+/// revoked; of several hosts in a URL, the first that does is taken.
 ///
 /// # TLS
 ///
