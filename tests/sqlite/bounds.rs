@@ -1,16 +1,22 @@
 //! Every wait has a deadline, every queue a bound, and nobody needs to wait for a change.
 
 use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use futures::future::join_all;
 use futures::poll;
 use rusqlite::Connection;
+use tower_api_key::KeyRegistry;
 use tower_api_key::record::{KeyChange, Revocation};
-use tower_api_key::store::{SqliteOptions, SqliteStore, StoreErrorKind};
-use tower_api_key::{KeyRegistry, KeyStore};
+use tower_api_key::store::{
+    ChangeFeed, FeedEvent, FeedListener, SqliteOptions, SqliteStore, StoreErrorKind,
+};
 
 use super::kit::{
-    Directory, PATIENCE, apply, assert_fails, at, context, digest, eventually, find, id, record,
+    Directory, PATIENCE, apply, assert_fails, at, context, eventually, find, id, record,
 };
 
 /// Takes the write lock of the file until it is dropped.
@@ -61,29 +67,74 @@ async fn a_full_queue_refuses_at_once_and_what_was_queued_is_done() {
     }
 }
 
+/// Holds the thread that makes changes, as a listener that takes long.
+struct Gate {
+    is_reached: AtomicBool,
+    opens: Mutex<Receiver<()>>,
+}
+
+impl FeedListener for Gate {
+    fn on_event(&self, event: FeedEvent) {
+        if event == FeedEvent::Added(id(1)) {
+            self.is_reached.store(true, Ordering::SeqCst);
+            let _ = self.opens.lock().unwrap().recv();
+        }
+    }
+}
+
 #[tokio::test]
-async fn a_call_ends_at_its_deadline_and_the_change_goes_on() {
+async fn a_change_that_has_not_begun_at_its_deadline_is_never_made() {
     let directory = Directory::new();
-    let options = patient().with_deadline(Duration::from_millis(50));
-    directory.store().await;
-    let url = directory.url();
-    let store = SqliteStore::connect_with(&url, options).await.unwrap();
-    let locked = lock(&directory);
+    let other = directory.store().await;
+    let options = patient().with_deadline(Duration::from_secs(1));
+    let store = SqliteStore::connect_with(&directory.url(), options).await;
+    let store = store.unwrap();
+    let (open, opens) = channel();
+    let gate = Arc::new(Gate {
+        is_reached: AtomicBool::new(false),
+        opens: Mutex::new(opens),
+    });
+    let listener: Arc<dyn FeedListener> = gate.clone();
+    store.watch(Arc::downgrade(&listener));
+    let mut insert = store.insert(record(1), context());
+    assert!(poll!(&mut insert).is_pending());
+    eventually("the thread is held", || {
+        gate.is_reached.load(Ordering::SeqCst)
+    });
     let message = format!(
-        "expected an answer within 50ms, found none, of the database {}",
+        "expected an answer within 1s, found none, of the database {}",
         directory.name()
     );
-    let began = Instant::now();
-    assert_fails(
-        store.insert(record(1), context()).await,
-        StoreErrorKind::TimedOut,
-        &message,
-    );
-    assert!(began.elapsed() >= Duration::from_millis(50));
+    let late = store.apply(&id(1), &KeyChange::Disable, context()).await;
+    assert_fails(late, StoreErrorKind::TimedOut, &message);
+    drop(insert);
+    drop(open);
+    // It waits for the thread, and so for all that was called for.
+    drop(store);
+    assert_eq!(*find(&other, 1).await.unwrap(), record(1));
+}
+
+#[tokio::test]
+async fn a_change_that_timed_out_undoes_nothing_that_another_did_afterwards() {
+    let directory = Directory::new();
+    let other = directory.store().await;
+    other.insert(record(1), context()).await.unwrap();
+    let disabled = apply(&other, 1, &KeyChange::Disable).await;
+    let options = patient().with_deadline(Duration::from_millis(200));
+    let store = SqliteStore::connect_with(&directory.url(), options).await;
+    let store = store.unwrap();
+    let locked = lock(&directory);
+    let key = id(1);
+    // All wait for the lock or for each other; the last would let the key in again.
+    let before = (0..4).map(|_| store.apply(&key, &KeyChange::Disable, context()));
+    let enable = store.apply(&key, &KeyChange::Enable, context());
+    for change in join_all(before.chain([enable])).await {
+        assert_eq!(change.unwrap_err().kind(), StoreErrorKind::TimedOut);
+    }
     drop(locked);
-    eventually("the change was made", || {
-        store.find_now(&digest(1)).unwrap().unwrap().is_some()
-    });
+    assert_eq!(apply(&other, 1, &KeyChange::Disable).await, disabled);
+    drop(store);
+    assert_eq!(find(&other, 1).await.unwrap(), disabled);
 }
 
 #[tokio::test]

@@ -129,6 +129,23 @@ async fn an_id_or_a_key_that_is_missing_is_an_error_too() {
     assert_eq!(store.get(&id(1)).await.unwrap(), None);
 }
 
+/// As `sqlite3` deletes keys, with its foreign keys off.
+#[tokio::test]
+async fn a_secret_whose_key_was_deleted_by_hand_never_becomes_one_of_another_key() {
+    let keys = format!("PRAGMA foreign_keys = off; DELETE FROM {KEYS}");
+    let (_directory, store) = damaged(&keys).await;
+    for number in 4..8 {
+        store.insert(record(number), context()).await.unwrap();
+    }
+    for orphan in 1..4 {
+        let found = store.find(&digest(orphan)).await;
+        assert_eq!(found.unwrap_err().kind(), StoreErrorKind::Corrupt);
+    }
+    for number in 4..8 {
+        assert_eq!(*find(&store, number).await.unwrap(), record(number));
+    }
+}
+
 #[tokio::test]
 async fn scopes_that_are_none_grant_nothing() {
     let of_key =

@@ -23,12 +23,25 @@ pub(crate) struct Place {
     pub(crate) sql: Sql,
 }
 
+impl Place {
+    /// The error of a call that has no answer at its deadline.
+    pub(crate) fn late(&self) -> StoreError {
+        let deadline = self.options.deadline;
+        let name = self.path.display();
+        let message =
+            format!("expected an answer within {deadline:?}, found none, of the database {name}");
+        StoreError::new(StoreErrorKind::TimedOut, message)
+    }
+}
+
 /// One connection to the file.
 pub(crate) struct Link {
     connection: Connection,
     place: Arc<Place>,
     /// Whether the tables were found to be the right ones.
     checked: bool,
+    /// When the work that is under way must have its locks; `None` in between.
+    until: Option<Instant>,
 }
 
 impl Link {
@@ -70,15 +83,29 @@ impl Link {
         self.read(work).map_err(|fault| self.tell(fault))
     }
 
-    /// Makes a change, of which all or nothing takes effect.
+    /// Makes a change, of which all or nothing takes effect; nothing once it is too late.
     pub(crate) fn write<T>(
         &mut self,
-        work: impl FnOnce(&mut Connection, &Sql) -> Result<T, Fault>,
+        work: impl FnOnce(&Connection, &Sql) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
+        self.write_in_time(work).map_err(|fault| self.tell(fault))
+    }
+
+    /// Does a piece of work, which waits for a lock until then at most.
+    pub(crate) fn work_until<T>(
+        &mut self,
+        until: Instant,
+        work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.until = Some(until);
         let done = self
-            .check()
-            .and_then(|()| work(&mut self.connection, &self.place.sql));
-        done.map_err(|fault| self.tell(fault))
+            .limit_wait()
+            .map_err(|fault| self.tell(fault))
+            .and_then(|()| work(self));
+        self.until = None;
+        // It can only fail where the next piece of work fails too.
+        let _ = self.limit_wait();
+        done
     }
 
     /// Brings the tables to the newest version.
@@ -96,6 +123,33 @@ impl Link {
         Ok(statement.query_row([], |row| row.get(0))?)
     }
 
+    fn write_in_time<T>(
+        &mut self,
+        work: impl FnOnce(&Connection, &Sql) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        self.check()?;
+        // The check may have waited for a lock too.
+        self.limit_wait()?;
+        let transaction = self.connection.transaction_with_behavior(IMMEDIATE)?;
+        // SQLite counts how long it wanted to wait, not how long it did. From here on, whoever
+        // makes another change comes after this one.
+        if self.until.is_some_and(|until| Instant::now() >= until) {
+            return Err(self.place.late().into());
+        }
+        let done = work(&transaction, &self.place.sql)?;
+        transaction.commit()?;
+        Ok(done)
+    }
+
+    /// Waits for a lock as long as the options say, and not past the end of the work.
+    fn limit_wait(&self) -> Result<(), Fault> {
+        let most = self.place.options.busy_timeout;
+        let wait = self.until.map_or(most, |until| {
+            until.saturating_duration_since(Instant::now()).min(most)
+        });
+        Ok(self.connection.busy_timeout(wait)?)
+    }
+
     fn open(place: &Arc<Place>, busy_timeout: Duration) -> Result<Self, StoreError> {
         let opened =
             Connection::open_with_flags(&*place.path, place.flags).and_then(|connection| {
@@ -111,6 +165,7 @@ impl Link {
             connection,
             place: place.clone(),
             checked: false,
+            until: None,
         })
     }
 
@@ -173,7 +228,7 @@ impl Link {
 }
 
 /// A transaction that takes the write lock at once, so that nothing it has read changes under it.
-pub(crate) const IMMEDIATE: TransactionBehavior = TransactionBehavior::Immediate;
+const IMMEDIATE: TransactionBehavior = TransactionBehavior::Immediate;
 
 /// All statements stay prepared.
 const STATEMENTS: usize = 64;

@@ -65,7 +65,8 @@ impl SqliteOptions {
     }
 
     /// How long SQLite waits for a lock that another process or connection holds, before the
-    /// change fails, from 1 ms to 1 hour. Default: 2 s.
+    /// change fails, from 1 ms to 1 hour, and no longer than until the
+    /// [deadline](Self::with_deadline) of the call. Default: 2 s.
     #[must_use]
     pub fn with_busy_timeout(self, busy_timeout: Duration) -> Self {
         Self {
@@ -76,6 +77,8 @@ impl SqliteOptions {
 
     /// How long any call waits for its answer, from 1 ms to 1 hour; then it is a
     /// [`TimedOut`](StoreErrorKind::TimedOut) error. Default: 5 s.
+    ///
+    /// A change that does not have the file's lock by then is not made; one that has it is finished.
     #[must_use]
     pub fn with_deadline(self, deadline: Duration) -> Self {
         Self { deadline, ..self }
@@ -102,6 +105,8 @@ impl SqliteOptions {
 
     /// How many changes, and how many look-ups, may wait, from 1 to 65,536; one more is an
     /// [`Overloaded`](StoreErrorKind::Overloaded) error at once. Default: 1,024.
+    ///
+    /// Whatever still waits at its [deadline](Self::with_deadline) is dropped.
     #[must_use]
     pub fn with_queue(self, queue: usize) -> Self {
         Self { queue, ..self }

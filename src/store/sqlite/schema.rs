@@ -93,8 +93,10 @@ const STEPS: &[&str] = &["
         value INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
 
+    -- A number is never given again: else a secret whose key was deleted by hand, without its
+    -- secrets, would become one of the next key.
     CREATE TABLE {prefix}keys (
-        key INTEGER PRIMARY KEY,
+        key INTEGER PRIMARY KEY AUTOINCREMENT,
         id BLOB NOT NULL UNIQUE,
         owner TEXT NOT NULL,
         name TEXT NOT NULL,

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::failure::Fault;
 use super::feed::Watch;
 use super::inline::Inline;
-use super::link::{IMMEDIATE, Link, Place};
+use super::link::{Link, Place};
 use super::location::Location;
 use super::options::SqliteOptions;
 use super::read;
@@ -31,8 +31,13 @@ use crate::store::key_store::KeyStore;
 /// that has the file open. Changes are made one after the other, on a thread of the store; a call
 /// returns once the disk has the change.
 ///
-/// Clones share one store. When the last is dropped, changes that were called for are finished, and
-/// the connections closed; the drop waits for that.
+/// A change is made whole or not at all, even if nobody waits for its answer any more. It begins
+/// within the [deadline](SqliteOptions::with_deadline) of its call or is not made: once a call was
+/// told [`TimedOut`](StoreErrorKind::TimedOut), its change comes before every change that is called
+/// for later, in any process, or never.
+///
+/// Clones share one store. When the last is dropped, changes that were called for are finished, as
+/// far as their deadlines allow, and the connections closed; the drop waits for that.
 ///
 /// # Limits
 ///
@@ -184,12 +189,7 @@ impl SqliteStore {
     {
         let listeners = self.0.listeners.clone();
         let changed = move |link: &mut Link| {
-            let (done, events) = link.write(|database, sql| {
-                let transaction = database.transaction_with_behavior(IMMEDIATE)?;
-                let done = work(&transaction, sql)?;
-                transaction.commit()?;
-                Ok(done)
-            })?;
+            let (done, events) = link.write(work)?;
             for event in events {
                 listeners.tell(event);
             }

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -13,7 +14,8 @@ use crate::store::error::{StoreError, StoreErrorKind};
 
 /// Threads with a bounded queue of jobs.
 ///
-/// When it is dropped, jobs that were taken on are done, and then the threads end.
+/// When it is dropped, jobs that were taken on are done, except those that are too late, and then
+/// the threads end.
 pub(crate) struct Worker {
     /// There until it is dropped.
     jobs: Option<SyncSender<Job>>,
@@ -71,7 +73,7 @@ impl Worker {
     }
 
     /// Does a piece of work, and waits for the answer. Once it is queued, it is done even if nobody
-    /// waits any more.
+    /// waits any more, unless its turn comes after the deadline.
     pub(crate) async fn change<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Link) -> Result<T, StoreError> + Send + 'static,
@@ -92,19 +94,13 @@ impl Worker {
         &self,
         answer: oneshot::Receiver<Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        let deadline = self.place.options.deadline;
-        match timeout(deadline, answer).await {
+        match timeout(self.place.options.deadline, answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(StoreError::new(
                 StoreErrorKind::Unavailable,
                 self.message("a panic interrupted a call"),
             )),
-            Err(_) => Err(StoreError::new(
-                StoreErrorKind::TimedOut,
-                self.message(&format!(
-                    "expected an answer within {deadline:?}, found none,"
-                )),
-            )),
+            Err(_) => Err(self.place.late()),
         }
     }
 
@@ -114,11 +110,20 @@ impl Worker {
         only_if_awaited: bool,
     ) -> Result<T, StoreError> {
         let (sender, answer) = oneshot::channel();
+        let place = self.place.clone();
+        // Before the wait begins: nothing begins once the caller was told that it timed out.
+        let until = Instant::now() + place.options.deadline;
         self.queue(Box::new(move |link| {
-            if !(only_if_awaited && sender.is_closed()) {
-                // Nobody may wait any more, which is no concern of the work.
-                let _ = sender.send(work(link));
+            if only_if_awaited && sender.is_closed() {
+                return;
             }
+            let done = if Instant::now() < until {
+                link.work_until(until, work)
+            } else {
+                Err(place.late())
+            };
+            // Nobody may wait any more, which is no concern of the work.
+            let _ = sender.send(done);
         }))?;
         self.wait(answer).await
     }
