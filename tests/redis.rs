@@ -7,6 +7,8 @@
 mod corrupt;
 #[path = "redis/errors.rs"]
 mod errors;
+#[path = "redis/failover.rs"]
+mod failover;
 #[path = "redis/faults.rs"]
 mod faults;
 #[path = "redis/feed.rs"]

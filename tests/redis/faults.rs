@@ -67,14 +67,14 @@ async fn a_quiet_connection_is_asked_for_a_sign_of_life() {
         return;
     };
     let store = store(&server).await;
-    let pings = || {
+    let questions = || {
         let statistics = server.command(&["INFO", "commandstats"]);
-        let line = statistics.lines().find(|line| line.contains("_ping:"));
+        let line = statistics.lines().find(|line| line.contains("_hello:"));
         let count = line.and_then(|line| line.split(['=', ',']).nth(1)?.parse().ok());
         count.unwrap_or(0_u64)
     };
-    let before = pings();
-    eventually(async || (pings() >= before + 3).then_some(())).await;
+    let before = questions();
+    eventually(async || (questions() >= before + 3).then_some(())).await;
     assert_eq!(find(&store, 1).await, None);
 }
 

@@ -68,7 +68,7 @@ async fn the_commands_that_are_needed_are_enough() {
     let Some(server) = RedisServer::start() else {
         return;
     };
-    let needed = "EVALSHA SCRIPT|LOAD PING SUBSCRIBE PUBLISH GET SET INCR DEL UNLINK EXISTS HGET HMGET \
+    let needed = "EVALSHA SCRIPT|LOAD HELLO SUBSCRIBE PUBLISH GET SET INCR DEL UNLINK EXISTS HGET HMGET \
                   HGETALL HSET HSETNX HINCRBY HDEL SADD SREM SCARD ZADD ZREM ZCARD ZSCORE ZRANGE \
                   ZRANGEBYLEX ZRANGEBYSCORE ZREVRANGEBYSCORE ZREMRANGEBYRANK ZREMRANGEBYSCORE";
     let needed: Vec<_> = needed

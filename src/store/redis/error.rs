@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use ::redis::{ErrorKind, RedisError};
+use ::redis::{ErrorKind, RedisError, ServerError, ServerErrorKind};
 
 use crate::store::error::{StoreError, StoreErrorKind};
 
@@ -109,6 +109,20 @@ impl Failure {
         Self::new(StoreErrorKind::TimedOut, message)
     }
 
+    /// The server at that address is no primary.
+    pub(super) fn no_primary(found: &str, address: &dyn fmt::Display) -> Self {
+        let message = format!("expected a primary, redis at {address}, found {found}");
+        Self::new(StoreErrorKind::Unavailable, message)
+    }
+
+    /// Whether the server answered that it is a replica, within a script too.
+    pub(super) fn is_of_replica(error: &ServerError) -> bool {
+        error.kind() == Some(ServerErrorKind::ReadOnly)
+            || error
+                .details()
+                .is_some_and(|detail| detail.contains("READONLY"))
+    }
+
     /// The connection was given up, since nothing is heard on it.
     pub(super) fn silent(address: &dyn fmt::Display) -> Self {
         let message = format!("expected redis at {address}, found it silent");
@@ -163,9 +177,9 @@ const KNOWN: &[Known] = &[
     ),
     (
         "READONLY",
-        StoreErrorKind::Misconfigured,
+        StoreErrorKind::Unavailable,
         "a primary,",
-        "a read-only replica",
+        "a replica",
     ),
     (
         "MOVED",

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout};
 use super::backoff::Backoff;
 use super::names::{id_digits, id_of};
 use super::options::RedisOptions;
+use super::role;
 use super::target::Target;
 use crate::store::feed::{FeedEvent, Listeners};
 
@@ -41,7 +42,7 @@ pub(super) async fn follow(
         }
         backoff.connected();
         listeners.tell(FeedEvent::Reset);
-        prove(&mut connection, &options, &listeners, &ended).await;
+        prove(&mut connection, &target, &options, &listeners, &ended).await;
         listeners.tell(FeedEvent::Lost);
     }
 }
@@ -50,18 +51,23 @@ pub(super) async fn follow(
 ///
 /// Redis puts what is published into the connection before the one who published it gets an
 /// answer, and answers a question after all that. So when the answer comes, everything that was
-/// committed before the question was told.
+/// committed before the question was told. Only a primary's answer is a proof: one that was demoted
+/// keeps its connections, and changes are committed elsewhere.
 async fn prove(
     connection: &mut MultiplexedConnection,
+    target: &Target,
     options: &RedisOptions,
     listeners: &Listeners,
     ended: &Notify,
 ) {
-    let ping = ::redis::cmd("PING");
+    let question = role::question();
     loop {
         let as_of = Instant::now().into_std();
-        let answer = timeout(options.deadline, connection.send_packed_command(&ping)).await;
-        if !matches!(answer, Ok(Ok(ref answer)) if !matches!(answer, Value::ServerError(_))) {
+        let answer = timeout(options.deadline, connection.send_packed_command(&question)).await;
+        let Ok(Ok(answer)) = answer else {
+            return;
+        };
+        if role::check(answer, &target.address).is_err() {
             return;
         }
         listeners.tell(FeedEvent::CaughtUp { as_of });

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 use super::backoff::Backoff;
 use super::error::Failure;
 use super::options::RedisOptions;
+use super::role;
 use super::script::Script;
 use super::target::Target;
 use super::task::Task;
@@ -29,8 +30,8 @@ struct Shared {
     permits: Semaphore,
     max_in_flight: usize,
     deadline: Duration,
-    /// How long nothing may be heard before the server is asked for a sign of life.
-    quiet: Duration,
+    /// How long the server is believed to be alive and a primary until it is asked again.
+    proof_interval: Duration,
     /// What the times of [`Live::heard_at`] count from.
     start: Instant,
     connections: AtomicU64,
@@ -72,7 +73,7 @@ impl Link {
             permits: Semaphore::new(options.max_in_flight),
             max_in_flight: options.max_in_flight,
             deadline: options.deadline,
-            quiet: options.proof_interval,
+            proof_interval: options.proof_interval,
             start: Instant::now(),
             connections: AtomicU64::new(0),
         });
@@ -176,18 +177,21 @@ impl Shared {
         Err(Failure::late(self.deadline, &self.target.address))
     }
 
-    /// Asks a quiet connection for a sign of life, so that no call finds out that it is dead.
-    async fn ask_for_life(&self) {
-        let heard_at = match &*self.standing.borrow() {
-            Standing::Up(live) => live.heard_at.load(Ordering::Relaxed),
+    /// Asks whether the server is still there and a primary, so that no call has to find out, and
+    /// look-ups do not go on at a primary that was demoted: it keeps its connections.
+    async fn ask_for_role(&self) {
+        let number = match &*self.standing.borrow() {
+            Standing::Up(live) => live.number,
             _ => return,
         };
-        let quiet = Duration::from_micros(self.now().saturating_sub(heard_at));
-        if quiet >= self.quiet {
-            // A failure has replaced the connection already.
-            let _ = self
-                .exchange(Sent::One(&::redis::cmd("PING")), Repeat::Never)
-                .await;
+        let question = role::question();
+        let answers = self.exchange(Sent::One(&question), Repeat::Never).await;
+        // A failure has replaced the connection already.
+        let Some(answer) = answers.ok().and_then(|mut answers| answers.pop()) else {
+            return;
+        };
+        if role::check(answer, &self.target.address).is_err() {
+            self.lose(number, Standing::Reconnecting);
         }
     }
 
@@ -215,6 +219,9 @@ impl Shared {
             match answers {
                 Ok(answers) => {
                     live.heard_at.store(self.now(), Ordering::Relaxed);
+                    if answers.iter().any(is_of_replica) {
+                        self.lose(live.number, Standing::Reconnecting);
+                    }
                     return Ok(answers);
                 }
                 Err(error) if error.is_unrecoverable_error() => {
@@ -281,14 +288,18 @@ impl Shared {
     }
 }
 
-/// Makes a new connection whenever the last one is gone, and looks after a quiet one.
+fn is_of_replica(answer: &Value) -> bool {
+    matches!(answer, Value::ServerError(error) if Failure::is_of_replica(error))
+}
+
+/// Makes a new connection whenever the last one is gone or leads to a replica.
 async fn keep(shared: Arc<Shared>, mut backoff: Backoff) {
     let mut standing = shared.standing.subscribe();
     loop {
         let gone = standing.wait_for(|standing| !matches!(standing, Standing::Up(_)));
-        let is_up = timeout(shared.quiet, gone).await.is_err();
+        let is_up = timeout(shared.proof_interval, gone).await.is_err();
         if is_up {
-            shared.ask_for_life().await;
+            shared.ask_for_role().await;
             continue;
         }
         loop {

@@ -12,6 +12,7 @@ pub(crate) mod names;
 pub(crate) mod options;
 pub(crate) mod registry;
 pub(crate) mod reply;
+pub(crate) mod role;
 pub(crate) mod script;
 pub(crate) mod store;
 pub(crate) mod stored;

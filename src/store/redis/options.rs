@@ -81,9 +81,9 @@ impl RedisOptions {
         }
     }
 
-    /// How often the feed of changes proves that it has told all of them, and how long the
-    /// connection of calls may be quiet until it is asked for a sign of life; more than zero. The
-    /// default is 1 s.
+    /// How often the feed of changes proves that it has told all of them, and how often the server
+    /// is asked, on the connection of calls too, whether it is still there and a primary; more than
+    /// zero. The default is 1 s.
     #[must_use]
     pub fn with_proof_interval(self, proof_interval: Duration) -> Self {
         Self {

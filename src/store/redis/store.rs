@@ -45,7 +45,7 @@ use crate::store::key_store::KeyStore;
 ///
 /// Redis 6 or later, or what speaks its protocol (RESP3) and runs Lua scripts. One primary:
 /// replicas are not read, Sentinel is not asked, and a cluster is not supported. The user needs the
-/// commands `EVALSHA`, `SCRIPT LOAD`, `PING`, `SUBSCRIBE`, `PUBLISH`, `GET`, `SET`, `INCR`, `DEL`,
+/// commands `EVALSHA`, `SCRIPT LOAD`, `HELLO`, `SUBSCRIBE`, `PUBLISH`, `GET`, `SET`, `INCR`, `DEL`,
 /// `UNLINK`, `EXISTS`, `HGET`, `HMGET`, `HGETALL`, `HSET`, `HSETNX`, `HINCRBY`, `HDEL`, `SADD`,
 /// `SREM`, `SCARD`, `ZADD`, `ZREM`, `ZCARD`, `ZSCORE`, `ZRANGE`, `ZRANGEBYLEX`, `ZRANGEBYSCORE`,
 /// `ZREVRANGEBYSCORE`, `ZREMRANGEBYRANK` and `ZREMRANGEBYSCORE`, and the keys and the channel that
@@ -84,6 +84,17 @@ use crate::store::key_store::KeyStore;
 /// [`forget_audit_before`](crate::KeyRegistry::forget_audit_before) and
 /// [`forget_usage_before`](crate::KeyRegistry::forget_usage_before) from time to time, which also
 /// work where memory is full.
+///
+/// # Failover
+///
+/// A primary that becomes a replica keeps its connections. So the server is asked for its role when
+/// a connection is made, and then once in every
+/// [proof interval](RedisOptions::with_proof_interval): calls and the feed leave a replica within
+/// that interval and the deadline of a call. Until then look-ups may find what the old primary
+/// knew. After that calls fail as [`Unavailable`](StoreErrorKind::Unavailable), and the feed is lost,
+/// until the address leads to a primary. What the new primary had not received before the failover
+/// stays undone, as the table says. An old primary that is cut off but was never demoted still
+/// calls itself one: have whatever fails over stop it, or demote it, before another is promoted.
 #[derive(Clone)]
 pub struct RedisStore(pub(super) Arc<Shared>);
 
@@ -132,7 +143,7 @@ impl RedisStore {
     /// [`StoreError`] when
     /// - an option cannot work, the user or password is refused, or the server is no Redis of
     ///   version 6 or later ([`Misconfigured`](StoreErrorKind::Misconfigured));
-    /// - the server cannot be reached ([`Unavailable`](StoreErrorKind::Unavailable)) or does not
+    /// - the server cannot be reached or is a replica ([`Unavailable`](StoreErrorKind::Unavailable)) or does not
     ///   answer in time ([`TimedOut`](StoreErrorKind::TimedOut)).
     ///
     /// A store that was never [migrated](Self::migrate) is an error of the first call, not of this.

@@ -6,8 +6,10 @@ use ::redis::aio::MultiplexedConnection;
 use ::redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion, PushInfo,
 };
+use tokio::time::{Instant, timeout_at};
 
 use super::error::Failure;
+use super::role;
 use crate::store::error::{StoreError, StoreErrorKind};
 
 /// Where Redis is.
@@ -49,7 +51,7 @@ impl Target {
         }
     }
 
-    /// A new connection; `on_push` hears what the server tells without being asked, and of the end
+    /// A new connection to a primary; `on_push` hears what the server tells without being asked, and of the end
     /// of the connection.
     pub(super) async fn connect(
         &self,
@@ -64,12 +66,22 @@ impl Target {
             .set_response_timeout(None)
             .set_pipeline_buffer_size(self.buffer)
             .set_push_sender(heard);
+        let began = Instant::now();
         let connecting = self
             .client
             .get_multiplexed_async_connection_with_config(&config);
-        connecting
-            .await
-            .map_err(|error| Failure::of_connecting(error, &self.address))
+        let failed = |error| Failure::of_connecting(error, &self.address);
+        let mut connection = connecting.await.map_err(failed)?;
+        let question = role::question();
+        let asking = connection.send_packed_command(&question);
+        let answer = match began.checked_add(self.deadline) {
+            Some(end) => timeout_at(end, asking)
+                .await
+                .map_err(|_| Failure::late(self.deadline, &self.address))?,
+            None => asking.await,
+        };
+        role::check(answer.map_err(failed)?, &self.address)?;
+        Ok(connection)
     }
 }
 
