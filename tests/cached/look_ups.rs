@@ -6,6 +6,7 @@ use futures::future::join_all;
 use tokio::time::{Instant, advance};
 use tower_api_key::denial::DenialKind;
 use tower_api_key::store::{CachedStore, KeyStore, StoreErrorKind};
+use tower_api_key::testing::{Fault, FaultyStore};
 use tower_api_key::{KeyRegistry, Verifier};
 
 use crate::kit::{
@@ -276,4 +277,18 @@ async fn a_look_up_that_stands_still_holds_nobody_up() {
     assert_eq!(cached.stats().under_way, 1);
     still.shutdown_background();
     assert_eq!((known(&cached, 1), cached.stats().under_way), ("active", 0));
+}
+
+/// Another key's record is a fault of the store. It is told as one and not remembered, so that a
+/// good key is let in as soon as the store is sound.
+#[tokio::test(start_paused = true)]
+async fn a_wrong_row_is_not_remembered() {
+    for fault in [Fault::WrongKey, Fault::WrongDigest] {
+        let faulty = FaultyStore::new(Script::with([1]), 1).with_look_up_fault(fault, 100);
+        let cached = CachedStore::new(faulty, exact()).unwrap();
+        assert_eq!(find(&cached, 1).await, "corrupt");
+        assert_eq!((known(&cached, 1), cached.stats().keys), ("nothing", 0));
+        cached.inner().set_failing(false);
+        assert_eq!(find(&cached, 1).await, "active");
+    }
 }

@@ -1,14 +1,16 @@
 //! Answers from memory while the store fails.
 
+use jiff::Timestamp;
 use tokio::time::{Instant, advance};
 use tower_api_key::clock::ManualClock;
 use tower_api_key::denial::DenialKind;
+use tower_api_key::record::KeyChange;
 use tower_api_key::store::{CacheEvent, CachedStore, FeedEvent, StoreErrorKind};
 use tower_api_key::{KeyManager, KeyRegistry, NewKey};
 
 use crate::kit::{
-    Events, MOMENT, SECOND, Script, begin, exact, find, id, just_before, known, revocation,
-    watching,
+    Events, MOMENT, SECOND, Script, begin, digest, exact, find, id, just_before, known, revocation,
+    version, watching,
 };
 use crate::support::START;
 use crate::support::changes::context;
@@ -107,7 +109,7 @@ async fn what_the_store_said_last_counts() {
     store.tell(FeedEvent::InStep);
     find(&cached, 1).await;
     // The key is deleted unheard, and the cache finds out by itself.
-    let deletion = tower_api_key::record::KeyChange::Delete;
+    let deletion = KeyChange::Delete;
     store
         .keys()
         .apply(&id(1), &deletion, &context())
@@ -118,6 +120,86 @@ async fn what_the_store_said_last_counts() {
     store.fail(StoreErrorKind::Unavailable);
     advance(SECOND * 5).await;
     assert_eq!(find(&cached, 1).await, "unavailable");
+}
+
+/// A cache without a feed that holds a key under both of its digests.
+async fn with_two_secrets() -> (Script, CachedStore<Script>) {
+    let store = Script::with([1]);
+    let grace = KeyChange::Rotate {
+        digest: digest(2),
+        prefix: version(2, 1).prefix(),
+        at: Timestamp::UNIX_EPOCH,
+        others_retire_at: "2999-01-01T00:00:00Z".parse().unwrap(),
+    };
+    apply(&store, &grace).await;
+    let options = exact().with_stale_if_error(SECOND * 600);
+    let cached = CachedStore::new(store.clone(), options).unwrap();
+    assert_eq!(find(&cached, 1).await, "rotated");
+    assert_eq!(find(&cached, 2).await, "rotated");
+    (store, cached)
+}
+
+async fn apply(store: &Script, change: &KeyChange) {
+    let applied = store.keys().apply(&id(1), change, &context()).await;
+    applied.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_under_one_secret_holds_under_the_other() {
+    for (change, read, other) in [
+        (revocation(), "revoked", "revoked"),
+        (KeyChange::Delete, "unknown", "unavailable"),
+    ] {
+        let (store, cached) = with_two_secrets().await;
+        apply(&store, &change).await;
+        advance(SECOND * 61).await;
+        assert_eq!(find(&cached, 2).await, read);
+        store.fail(StoreErrorKind::Unavailable);
+        assert_eq!(find(&cached, 1).await, other);
+        advance(SECOND * 120).await;
+        assert_eq!(find(&cached, 1).await, other);
+    }
+}
+
+/// A look-up that began before, and lands after, brings the old record back under no digest.
+#[tokio::test(start_paused = true)]
+async fn an_earlier_look_up_does_not_undo_a_later_one() {
+    for (change, held, read, other) in [
+        (revocation(), true, "revoked", "revoked"),
+        (revocation(), false, "revoked", "unavailable"),
+        (KeyChange::Delete, true, "unknown", "unavailable"),
+        (KeyChange::Delete, false, "unknown", "unavailable"),
+    ] {
+        let (store, cached) = with_two_secrets().await;
+        advance(SECOND * 61).await;
+        if !held {
+            cached.clear();
+        }
+        let gate = store.hold_after_reading();
+        let earlier = begin(&cached, 1).await;
+        apply(&store, &change).await;
+        store.let_go();
+        advance(MOMENT).await;
+        assert_eq!(find(&cached, 2).await, read);
+        gate.add_permits(1);
+        assert_eq!(earlier.await.unwrap(), "rotated", "it began before");
+        store.fail(StoreErrorKind::Unavailable);
+        assert_eq!(find(&cached, 2).await, read);
+        assert_eq!(find(&cached, 1).await, other);
+    }
+}
+
+/// Those who use both secrets in turn cost no more look-ups than those who use one.
+#[tokio::test(start_paused = true)]
+async fn two_secrets_in_turn_are_answered_from_memory() {
+    let (store, cached) = with_two_secrets().await;
+    assert_eq!(store.asked(), 2);
+    advance(SECOND * 60).await;
+    for _ in 0..3 {
+        assert_eq!(find(&cached, 1).await, "rotated");
+        assert_eq!(find(&cached, 2).await, "rotated");
+    }
+    assert_eq!((store.asked(), cached.stats().keys), (3, 2));
 }
 
 #[tokio::test(start_paused = true)]

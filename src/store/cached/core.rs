@@ -298,6 +298,14 @@ impl State {
         });
     }
 
+    /// The digests of a key that are held, and when the record of each was read.
+    pub(super) fn held_of(&self, keys: &BoundedMap<Entry>, id: &KeyId) -> Vec<(KeyDigest, Moment)> {
+        let slots = self.slots_by_id.range((*id, 0)..=(*id, u32::MAX));
+        let digests = slots.filter_map(|(_, slot)| self.key_slots.digest(*slot));
+        let read_at = |digest| keys.peek(&digest, |entry| (digest, entry.life.read_at));
+        digests.filter_map(read_at).collect()
+    }
+
     /// Forgets all digests of a key.
     fn forget_key(&mut self, keys: &BoundedMap<Entry>, id: &KeyId) {
         while let Some(&(found, slot)) = self.slots_by_id.range((*id, 0)..).next()

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::clock::{Moment, nanoseconds};
 use super::core::{Core, State};
 use super::entry::{Entry, Life};
-use super::flight::{Flight, Found, Landing};
+use super::flight::{Answer, Flight, Found, Landing};
 use super::observer::CacheEvent;
 use crate::key::digest::KeyDigest;
+use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
 use crate::store::error::{StoreError, StoreErrorKind};
 
@@ -84,6 +85,7 @@ impl LookUp {
     pub(super) fn land(mut self, found: Found) {
         let mut state = self.core.state();
         let now = self.core.clock.now();
+        let found = found.and_then(|answer| self.checked(answer));
         self.leave(&mut state);
         if let (Ok(Some(_)), Some(counts_until)) = (&found, self.counts_until)
             && let Some(rate) = &mut state.rate
@@ -104,6 +106,17 @@ impl LookUp {
         }
     }
 
+    /// The answer, unless it is another key's record: that says nothing about this key.
+    fn checked(&self, answer: Answer) -> Found {
+        match answer {
+            Some(record) if record.secret_version(&self.digest).is_none() => {
+                let message = "expected a record with the digest that was asked for, found another";
+                Err(StoreError::new(StoreErrorKind::Corrupt, message))
+            }
+            answer => Ok(answer),
+        }
+    }
+
     /// Remembers what was found, unless the store may say otherwise by now.
     fn remember(&self, state: &mut State, found: Option<&Arc<KeyRecord>>) {
         let core = &*self.core;
@@ -115,8 +128,18 @@ impl LookUp {
         {
             return;
         }
+        let before = core.keys.peek(&self.digest, |entry| entry.record.id());
+        if let Some(id) = before
+            && found.is_none_or(|record| record.id() != id)
+        {
+            // The key has lost this digest, so what was read of it before is out of date.
+            self.replace_earlier(state, &id, None);
+        }
         let concerned = match found {
-            Some(record) => state.changes.may_concern(&record.id(), self.changes),
+            Some(record) => {
+                state.changes.may_concern(&record.id(), self.changes)
+                    || self.is_outdone(state, record)
+            }
             None => state.changes.may_have_added(self.changes),
         };
         let zero = match found {
@@ -124,13 +147,13 @@ impl LookUp {
             None => core.options.negative_time_to_live.is_zero(),
         };
         // What was remembered before is out of date, whether the answer takes its place or not.
-        match found {
-            Some(record) if !concerned && !zero => {
-                let life = core.life_of_key(&self.digest, self.began);
-                let record = record.clone();
-                state.hold(&core.keys, self.digest, Entry { record, life });
-            }
-            _ => state.forget_digest(&core.keys, &self.digest),
+        let newer = found.filter(|_| !concerned && !zero);
+        if let Some(record) = found {
+            self.replace_earlier(state, &record.id(), newer);
+        }
+        match newer {
+            Some(record) => self.hold(state, self.digest, record),
+            None => state.forget_digest(&core.keys, &self.digest),
         }
         let slots = &mut state.unknown_slots;
         if found.is_none() && !concerned && !zero {
@@ -139,6 +162,42 @@ impl LookUp {
         } else {
             core.unknown.remove(slots, &self.digest, |_, _| {});
         }
+    }
+
+    /// Whether something that was read later is remembered of this key, under any of its digests.
+    fn is_outdone(&self, state: &State, record: &KeyRecord) -> bool {
+        let core = &*self.core;
+        let held = state.held_of(&core.keys, &record.id());
+        let mut versions = record.secret_versions().iter();
+        held.iter().any(|(_, read_at)| *read_at > self.began)
+            || versions.any(|version| {
+                let later = |life: &Life| life.read_at > self.began;
+                core.unknown.peek(version.digest(), later) == Some(true)
+            })
+    }
+
+    /// Has the newer record take the place of what was read before of this key, under each other
+    /// digest that it still has: what is known of a key under one digest holds under all of them.
+    ///
+    /// Rather than forget the other digests, since the secrets of a key that is being rotated are
+    /// used in turn, and each look-up would cause the next.
+    fn replace_earlier(&self, state: &mut State, id: &KeyId, newer: Option<&Arc<KeyRecord>>) {
+        let keys = &self.core.keys;
+        for (digest, read_at) in state.held_of(keys, id) {
+            if digest == self.digest || read_at > self.began {
+                continue;
+            }
+            match newer.filter(|record| record.secret_version(&digest).is_some()) {
+                Some(record) => self.hold(state, digest, record),
+                None => state.forget_digest(keys, &digest),
+            }
+        }
+    }
+
+    fn hold(&self, state: &mut State, digest: KeyDigest, record: &Arc<KeyRecord>) {
+        let life = self.core.life_of_key(&digest, self.began);
+        let record = record.clone();
+        state.hold(&self.core.keys, digest, Entry { record, life });
     }
 
     /// Makes room for other look-ups.

@@ -64,7 +64,11 @@ use crate::store::key_store::KeyStore;
 /// whether anybody still waits or not: clients who leave do not make room for more of them. The
 /// runtime needs its timer enabled. Where it stands still, those who wait elsewhere give up after
 /// twice the deadline. A panic of the store is an [`Unavailable`](StoreErrorKind::Unavailable)
-/// error.
+/// error. A record without the digest that was asked for is a
+/// [`Corrupt`](StoreErrorKind::Corrupt) one, and is not remembered.
+///
+/// What a look-up finds of a key is remembered under each of its digests that was remembered
+/// before, so that a key never stands otherwise under one secret than was read since under another.
 pub struct CachedStore<S>(Arc<Shared<S>>);
 
 struct Shared<S> {
