@@ -1,6 +1,6 @@
 //! The cache: who asks the store, what is remembered, and for how long; time is paused.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![cfg(feature = "cache")]
+#![cfg(all(feature = "cache", feature = "test-util"))]
 
 mod support;
 
