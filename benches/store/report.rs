@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use tower_api_key::store::{CacheOptions, CachedStore, ChangeFeed};
+use tower_api_key::store::{CacheOptions, CachedStore, ChangeFeed, FeedState};
 use tower_api_key::{KeyRegistry, KeyStore, MemoryStore};
 
 use crate::keys::{digest, record};
@@ -31,6 +31,10 @@ where
         cost(&ours) / cost(&raw),
     );
     let cache = CachedStore::watching(store.clone(), CacheOptions::new()).unwrap();
+    // What is read before the feed stands is forgotten when it does.
+    while cache.feed_state() != FeedState::Current {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     let hot = HOT.min(keys);
     for number in 0..hot {
         assert!(cache.find(&digest(number)).await.unwrap().is_some());

@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, params};
 use tower_api_key::key::KeyDigest;
 use tower_api_key::store::SqliteStore;
@@ -14,7 +15,11 @@ pub(crate) async fn run(keys: usize, look_ups: usize) {
     let store = SqliteStore::connect(path.to_str().unwrap()).await.unwrap();
     store.migrate().await.unwrap();
     keys::fill("sqlite", &store, keys).await;
-    let raw = Raw(Mutex::new(Connection::open(&path).unwrap()));
+    let raw = Connection::open(&path).unwrap();
+    // Otherwise a cached statement is planned anew at every call, and raw is no match.
+    raw.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .unwrap();
+    let raw = Raw(Mutex::new(raw));
     report::print("sqlite", &raw, &store, keys, look_ups).await;
     drop(raw);
     drop(store);
