@@ -29,6 +29,8 @@
 //! ```
 
 pub(crate) mod audit_page;
+#[cfg(feature = "tokio")]
+pub(crate) mod backoff;
 #[cfg(feature = "cache")]
 pub(crate) mod cached;
 pub(crate) mod contain;

@@ -9,12 +9,12 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-use super::backoff::Backoff;
 use super::monitor::UsageMonitor;
 use super::observer::UsageEvent;
 use super::options::UsageFlusherOptions;
 use super::pending::{Pending, requests};
 use super::stats::FlusherStats;
+use crate::store::backoff::Backoff;
 use crate::store::contain::{Panicked, contain, contain_future};
 use crate::store::error::{StoreError, StoreErrorKind};
 use crate::store::registry::KeyRegistry;
@@ -95,7 +95,7 @@ impl Flush {
 
     /// Writes all that waits, however often that has to be tried.
     pub(super) async fn write_all(&self) {
-        let mut backoff = Backoff::new(self.options.interval);
+        let mut backoff = Backoff::new(self.options.interval.min(FIRST_WAIT), LONGEST_WAIT);
         loop {
             match self.write_batch().await {
                 Ok(true) => backoff.reset(),
@@ -204,3 +204,9 @@ impl Flush {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Before a write that failed is tried again for the first time, unless the interval is shorter.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+
+/// The longest wait before a write is tried again.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);

@@ -44,8 +44,6 @@
 //! second after a full hour may count for the hour before.
 
 #[cfg(feature = "tokio")]
-mod backoff;
-#[cfg(feature = "tokio")]
 pub(crate) mod error;
 #[cfg(feature = "tokio")]
 mod flush;

@@ -10,13 +10,13 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Client;
 
-use super::backoff::Backoff;
 use super::connector::Connector;
 use super::options::PostgresOptions;
 use super::payload;
 use super::sql::Sql;
 use super::stop::Stop;
 use crate::key::random;
+use crate::store::backoff::Backoff;
 use crate::store::feed::{FeedEvent, FeedListener, Listeners};
 
 /// The feed of one store.

@@ -2,7 +2,6 @@
 
 mod address;
 mod audit;
-mod backoff;
 mod change;
 mod columns;
 mod connector;

@@ -9,12 +9,12 @@ use futures_util::future::select;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::backoff::Backoff;
 use super::connector::{Connector, Driver, PATIENCE};
 use super::link::Link;
 use super::options::PostgresOptions;
 use super::sql::Sql;
 use super::stop::Stop;
+use crate::store::backoff::Backoff;
 use crate::store::error::StoreError;
 
 /// A few connections, each kept up by a task.

@@ -1,18 +1,18 @@
-//! How long to wait before the next try to connect.
+//! How long to wait before the next try.
 
 use std::time::Duration;
 
 use crate::key::random;
 
 /// Waits that double from a least to a greatest.
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     least: Duration,
     greatest: Duration,
     next: Duration,
 }
 
 impl Backoff {
-    pub(super) fn new(least: Duration, greatest: Duration) -> Self {
+    pub(crate) fn new(least: Duration, greatest: Duration) -> Self {
         Self {
             least,
             greatest,
@@ -21,13 +21,13 @@ impl Backoff {
     }
 
     /// The next wait begins at the least again.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.next = self.least;
     }
 
     /// The next wait: between half of it and all of it, so that many machines that lost one server
     /// do not come back at one instant.
-    pub(super) fn wait(&mut self) -> Duration {
+    pub(crate) fn wait(&mut self) -> Duration {
         let whole = self.next;
         self.next = whole.saturating_mul(2).min(self.greatest);
         whole / 2 + (whole / 2).mul_f64(share())
