@@ -47,6 +47,8 @@ pub(crate) mod memory;
 pub(crate) mod page;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
+#[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
+pub(crate) mod prefix;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
 pub(crate) mod registry;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::store::error::{StoreError, StoreErrorKind};
+use crate::store::prefix::is_plain;
 
 /// Options of a [`PostgresStore`](super::store::PostgresStore).
 ///
@@ -141,12 +142,7 @@ impl Default for PostgresOptions {
 const HOUR: Duration = Duration::from_secs(3_600);
 
 fn check_prefix(prefix: &str) -> Result<(), StoreError> {
-    let fits = matches!(prefix.len(), 1..=32)
-        && prefix.starts_with(|first: char| first.is_ascii_lowercase())
-        && prefix
-            .bytes()
-            .all(|octet| matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'_'));
-    if fits {
+    if is_plain(prefix) {
         return Ok(());
     }
     Err(refused(format!(

@@ -3,6 +3,7 @@
 use crate::key::digest::KeyDigest;
 use crate::record::id::KeyId;
 use crate::store::error::{StoreError, StoreErrorKind};
+use crate::store::prefix::is_plain;
 
 /// The names of the store's keys in Redis: `{prefix}:` and what they are.
 ///
@@ -41,12 +42,7 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn new(prefix: &str) -> Result<Self, StoreError> {
-        let fine = prefix.len() <= 32
-            && prefix.starts_with(|first: char| first.is_ascii_lowercase())
-            && prefix
-                .bytes()
-                .all(|octet| matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'_'));
-        if !fine {
+        if !is_plain(prefix) {
             let message = "expected a prefix of 1 to 32 lower-case letters, digits and \
                            underscores that starts with a letter, found another";
             return Err(StoreError::new(StoreErrorKind::Misconfigured, message));

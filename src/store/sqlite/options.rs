@@ -4,6 +4,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use crate::store::error::{StoreError, StoreErrorKind};
+use crate::store::prefix::is_plain;
 
 /// Options of an [`SqliteStore`](super::store::SqliteStore).
 ///
@@ -160,13 +161,8 @@ impl Default for SqliteOptions {
 }
 
 fn check_prefix(prefix: &str) -> Result<(), StoreError> {
-    let fits = matches!(prefix.len(), 1..=32)
-        && prefix.starts_with(|first: char| first.is_ascii_lowercase())
-        && !prefix.starts_with("sqlite_")
-        && prefix
-            .bytes()
-            .all(|octet| matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'_'));
-    if fits {
+    // SQLite keeps names that start so for itself.
+    if is_plain(prefix) && !prefix.starts_with("sqlite_") {
         return Ok(());
     }
     Err(refused(format!(
