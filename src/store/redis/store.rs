@@ -36,7 +36,7 @@ use crate::store::key_store::KeyStore;
 ///
 /// # async fn start() -> Result<(), StoreError> {
 /// let store = RedisStore::connect("redis://127.0.0.1:6379/0").await?;
-/// store.migrate().await?;
+/// store.migrate().await?; // when you deploy: see "What its settings mean for keys"
 /// let keys = KeyManager::new(store);
 /// # Ok(()) }
 /// ```
