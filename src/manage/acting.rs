@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::error::ManageError;
 use super::limits::{check_reason, check_text};
+use super::mandate::Maker;
 use crate::record::context::ChangeContext;
 
 /// In whose name, why, and of which revision keys are changed. Cheap to clone.
@@ -14,6 +15,8 @@ pub(super) struct Acting {
     pub(super) actor: Arc<str>,
     pub(super) reason: Arc<str>,
     pub(super) expected_revision: Option<u64>,
+    /// The key within whose bounds they are changed, if it is one.
+    pub(super) maker: Option<Maker>,
 }
 
 impl Acting {
@@ -22,6 +25,7 @@ impl Acting {
             actor: ChangeContext::DEFAULT_ACTOR.into(),
             reason: "".into(),
             expected_revision: None,
+            maker: None,
         }
     }
 

@@ -35,8 +35,10 @@ pub enum ManageErrorKind {
     TooManyKeys,
     /// A key was issued with the same idempotency key; [`key_id`](ManageError::key_id) is its id.
     AlreadyIssued,
-    /// A key may not make a key with what it asked for.
+    /// A key may not make a key with what it asked for, nor give a key that.
     Exceeds,
+    /// The [policy](super::policy::IssuePolicy) does not allow it.
+    OutsidePolicy,
     /// The clock reads before 1970: it was never set, and no end can be judged by it.
     ClockUnset,
     /// The operating system's random source failed.
@@ -57,6 +59,11 @@ impl ManageError {
 
     pub(super) fn not_found() -> Self {
         Self::new(ManageErrorKind::NotFound, "no such key")
+    }
+
+    pub(super) fn revision_mismatch() -> Self {
+        let message = "the key has another revision than expected";
+        Self::new(ManageErrorKind::RevisionMismatch, message)
     }
 
     pub(super) fn already_issued(id: KeyId) -> Self {

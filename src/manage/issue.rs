@@ -2,17 +2,17 @@
 
 use jiff::Timestamp;
 
-use super::error::{ManageError, ManageErrorKind};
+use super::error::ManageError;
 use super::issued::IssuedKey;
 use super::limits::{check_end, check_metadata, check_scopes, check_text};
 use super::manager::KeyManager;
+use super::mandate::Maker;
 use super::new_key::NewKey;
 use crate::identity::Identity;
 use crate::key::token::ApiKey;
 use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
 use crate::record::secret::SecretVersion;
-use crate::record::status::KeyStatus;
 use crate::store::registry::KeyRegistry;
 
 impl<S: KeyRegistry> KeyManager<S> {
@@ -27,16 +27,23 @@ impl<S: KeyRegistry> KeyManager<S> {
     /// [`ManageError`] when
     /// - owner or name is empty, longer than 256 octets or has control characters, there are more
     ///   than 64 scopes, the metadata or the [actor](Self::acting_as) is out of its bounds, or the
-    ///   end is not in the future ([`InvalidInput`](ManageErrorKind::InvalidInput));
+    ///   end is not in the future ([`InvalidInput`](super::ManageErrorKind::InvalidInput));
+    /// - the [policy](Self::with_issue_policy) does not allow it
+    ///   ([`OutsidePolicy`](super::ManageErrorKind::OutsidePolicy));
+    /// - the manager acts [on behalf of](Self::on_behalf_of) a key that may not make it
+    ///   ([`Exceeds`](super::ManageErrorKind::Exceeds));
     /// - the clock reads before 1970, so that no end can be judged
-    ///   ([`ClockUnset`](ManageErrorKind::ClockUnset));
+    ///   ([`ClockUnset`](super::ManageErrorKind::ClockUnset));
     /// - a key was issued with this idempotency key
-    ///   ([`AlreadyIssued`](ManageErrorKind::AlreadyIssued), with the id of that key);
+    ///   ([`AlreadyIssued`](super::ManageErrorKind::AlreadyIssued), with the id of that key);
     /// - the owner has as many keys [as allowed](NewKey::with_max_keys_of_owner)
-    ///   ([`TooManyKeys`](ManageErrorKind::TooManyKeys));
+    ///   ([`TooManyKeys`](super::ManageErrorKind::TooManyKeys));
     /// - the operating system's random source or the store fails.
     pub async fn issue(&self, new: NewKey) -> Result<IssuedKey, ManageError> {
         let now = self.now()?;
+        if let Some(maker) = &self.acting.maker {
+            return self.issue_within(maker, new, now).await;
+        }
         let expires_at = new.lifetime.end(now)?;
         self.issue_until(new, expires_at, now).await
     }
@@ -51,46 +58,25 @@ impl<S: KeyRegistry> KeyManager<S> {
     ///
     /// # Errors
     ///
-    /// As [`issue`](Self::issue), and [`Exceeds`](ManageErrorKind::Exceeds) when
+    /// As [`issue`](Self::issue), and [`Exceeds`](super::ManageErrorKind::Exceeds) when
     /// - the new key's owner is not the maker's;
     /// - it asks for a scope or an end that the maker lacks;
     /// - the maker does not work any more.
     pub async fn delegate(&self, maker: &Identity, new: NewKey) -> Result<IssuedKey, ManageError> {
-        let exceeds = |message: &'static str| ManageError::new(ManageErrorKind::Exceeds, message);
         let now = self.now()?;
-        let record = self.store.get(&maker.key_id()).await?;
-        let record = record.ok_or_else(|| exceeds("the key that makes a key was deleted"))?;
-        let secret = record
-            .secret_versions()
-            .iter()
-            .find(|version| version.number() == maker.secret_version())
-            .ok_or_else(|| exceeds("the secret that makes a key was superseded"))?;
+        self.issue_within(&Maker::new(maker), new, now).await
+    }
 
-        // A superseded secret must not outlive its overlap in a key that it makes.
-        let maker_end = [record.expires_at(), secret.retires_at()]
-            .into_iter()
-            .flatten()
-            .min();
-        if record.status(now) != KeyStatus::Active || maker_end.is_some_and(|end| now >= end) {
-            return Err(exceeds("the key that makes a key does not work any more"));
-        }
-        if &*new.owner != record.owner() {
-            return Err(exceeds("expected the owner of the key that makes a key"));
-        }
-        if !record.scopes().contains_all(&new.scopes) {
-            return Err(exceeds(
-                "expected no scope that the key that makes a key lacks",
-            ));
-        }
-        let asked = new.lifetime.end(now)?.or(maker_end);
-        if let (Some(asked), Some(maker_end)) = (asked, maker_end)
-            && asked > maker_end
-        {
-            return Err(exceeds(
-                "expected an end no later than that of the key that makes a key",
-            ));
-        }
-        self.issue_until(new, asked, now).await
+    async fn issue_within(
+        &self,
+        maker: &Maker,
+        new: NewKey,
+        now: Timestamp,
+    ) -> Result<IssuedKey, ManageError> {
+        let mandate = maker.mandate(&self.store, now).await?;
+        let end = new.lifetime.end(now)?.or(mandate.end());
+        mandate.check(&new.owner, &new.scopes, end)?;
+        self.issue_until(new, end, now).await
     }
 
     async fn issue_until(
@@ -104,11 +90,14 @@ impl<S: KeyRegistry> KeyManager<S> {
         check_scopes(&new.scopes)?;
         check_metadata(&new.metadata)?;
         check_end(expires_at, now)?;
+        self.policy.check_scopes(&new.scopes)?;
+        self.policy.check_end(now, expires_at)?;
         let mut context = self.acting.context(now)?;
         if let Some(key) = new.idempotency_key {
             context = context.with_idempotency_key(key);
         }
-        if let Some(max) = new.max_keys_of_owner {
+        let limits = [new.max_keys_of_owner, self.policy.max_keys_of_owner()];
+        if let Some(max) = limits.into_iter().flatten().min() {
             context = context.with_max_keys_of_owner(max);
         }
 

@@ -13,7 +13,10 @@ use super::error::{ManageError, ManageErrorKind};
 use super::issued::IssuedKey;
 use super::lifetime::later;
 use super::limits::{check_end, check_metadata, check_reason, check_scopes, check_text};
+use super::mandate::Maker;
+use super::policy::IssuePolicy;
 use crate::clock::{Clock, SystemClock};
+use crate::identity::Identity;
 use crate::key::format::KeyFormat;
 use crate::key::hasher::KeyHasher;
 use crate::key::token::ApiKey;
@@ -50,6 +53,7 @@ pub struct KeyManager<S> {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) acting: Acting,
     pub(super) advice_policy: AdvicePolicy,
+    pub(super) policy: IssuePolicy,
 }
 
 impl<S: KeyRegistry> KeyManager<S> {
@@ -62,6 +66,7 @@ impl<S: KeyRegistry> KeyManager<S> {
             clock: Arc::new(SystemClock::new()),
             acting: Acting::application(),
             advice_policy: AdvicePolicy::new(),
+            policy: IssuePolicy::new(),
         }
     }
 
@@ -85,6 +90,12 @@ impl<S: KeyRegistry> KeyManager<S> {
             clock: Arc::new(clock),
             ..self
         }
+    }
+
+    /// Holds what it issues and changes to this policy. Default: one that allows everything.
+    #[must_use]
+    pub fn with_issue_policy(self, policy: IssuePolicy) -> Self {
+        Self { policy, ..self }
     }
 
     /// The store.
@@ -266,16 +277,6 @@ impl<S: KeyRegistry> KeyManager<S> {
         }
         Ok(now)
     }
-
-    async fn apply(
-        &self,
-        id: &KeyId,
-        change: KeyChange,
-        now: Timestamp,
-    ) -> Result<Arc<KeyRecord>, ManageError> {
-        let context = self.acting.context(now)?;
-        Ok(self.store.apply(id, &change, &context).await?)
-    }
 }
 
 impl<S: Clone> KeyManager<S> {
@@ -309,6 +310,22 @@ impl<S: Clone> KeyManager<S> {
     pub fn because(&self, reason: &str) -> Self {
         let mut manager = self.clone();
         manager.acting.reason = reason.into();
+        manager
+    }
+
+    /// The same manager for keys that this key makes, and for changes that it makes of others.
+    ///
+    /// [`issue`](Self::issue) is then [`delegate`](Self::delegate), and every change needs more than
+    /// without: the key to be changed belongs to the maker's owner, or else is
+    /// [not found](ManageErrorKind::NotFound); and a change that makes it stronger in any way (a
+    /// scope, a later end, a new secret, being enabled) leaves it with no scope and no end that the
+    /// maker lacks, or else [exceeds](ManageErrorKind::Exceeds) it. So no key can be used to get at a
+    /// stronger one. The maker is looked up once more at each change. The
+    /// [actor](Self::acting_as) is `key:` and its id.
+    #[must_use]
+    pub fn on_behalf_of(&self, maker: &Identity) -> Self {
+        let mut manager = self.acting_as(&format!("key:{}", maker.key_id()));
+        manager.acting.maker = Some(Maker::new(maker));
         manager
     }
 

@@ -33,6 +33,7 @@
 
 mod acting;
 pub(crate) mod advice;
+mod change;
 pub(crate) mod error;
 pub(crate) mod import;
 pub(crate) mod import_key;
@@ -42,7 +43,9 @@ pub(crate) mod issued;
 mod lifetime;
 pub(crate) mod limits;
 pub(crate) mod manager;
+mod mandate;
 pub(crate) mod new_key;
+pub(crate) mod policy;
 
 pub use advice::{Advice, AdvicePolicy, HourlyExcess, advise};
 pub use error::{ManageError, ManageErrorKind};
@@ -51,3 +54,4 @@ pub use import_report::{ImportRefusal, ImportRefusalKind, ImportReport};
 pub use issued::IssuedKey;
 pub use manager::KeyManager;
 pub use new_key::NewKey;
+pub use policy::IssuePolicy;
