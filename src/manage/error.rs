@@ -15,6 +15,12 @@ use crate::store::error::{StoreError, StoreErrorKind};
 pub struct ManageError {
     kind: ManageErrorKind,
     key_id: Option<KeyId>,
+    /// What of a key it is about, if it is one thing.
+    #[cfg_attr(
+        not(feature = "management"),
+        expect(dead_code, reason = "only an API names it")
+    )]
+    field: Option<&'static str>,
     message: Cow<'static, str>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -52,8 +58,17 @@ impl ManageError {
         Self {
             kind,
             key_id: None,
+            field: None,
             message: message.into(),
             source: None,
+        }
+    }
+
+    /// The same about one thing of a key, such as `scopes`.
+    pub(super) fn about(self, field: &'static str) -> Self {
+        Self {
+            field: Some(field),
+            ..self
         }
     }
 
@@ -78,6 +93,11 @@ impl ManageError {
     /// The kind of failure.
     pub fn kind(&self) -> ManageErrorKind {
         self.kind
+    }
+
+    #[cfg(feature = "management")]
+    pub(crate) fn field(&self) -> Option<&'static str> {
+        self.field
     }
 
     /// The key that was issued before, if the kind is

@@ -11,7 +11,7 @@ const MAX_TEXT: usize = 256;
 /// The longest reason for a revocation, in octets.
 const MAX_REASON: usize = 1_024;
 /// The most scopes of one key.
-const MAX_SCOPES: usize = 64;
+pub(crate) const MAX_SCOPES: usize = 64;
 /// The most entries of a key's metadata.
 const MAX_ENTRIES: usize = 16;
 /// The longest name in metadata, in octets.
@@ -19,18 +19,18 @@ const MAX_ENTRY_NAME: usize = 64;
 /// The longest value in metadata, in octets.
 const MAX_ENTRY_VALUE: usize = 256;
 
-pub(super) fn check_text(what: &str, text: &str) -> Result<(), ManageError> {
+pub(crate) fn check_text(what: &str, text: &str) -> Result<(), ManageError> {
     if text.chars().all(shows_nothing) {
         return Err(invalid(format!("expected {what}, found an empty text")));
     }
     check_bounds(what, text, MAX_TEXT)
 }
 
-pub(super) fn check_reason(reason: &str) -> Result<(), ManageError> {
+pub(crate) fn check_reason(reason: &str) -> Result<(), ManageError> {
     check_bounds("a reason", reason, MAX_REASON)
 }
 
-pub(super) fn check_scopes(scopes: &ScopeSet) -> Result<(), ManageError> {
+pub(crate) fn check_scopes(scopes: &ScopeSet) -> Result<(), ManageError> {
     if scopes.len() > MAX_SCOPES {
         let found = scopes.len();
         return Err(invalid(format!(
@@ -40,7 +40,7 @@ pub(super) fn check_scopes(scopes: &ScopeSet) -> Result<(), ManageError> {
     Ok(())
 }
 
-pub(super) fn check_metadata(metadata: &Metadata) -> Result<(), ManageError> {
+pub(crate) fn check_metadata(metadata: &Metadata) -> Result<(), ManageError> {
     if metadata.len() > MAX_ENTRIES {
         let found = metadata.len();
         return Err(invalid(format!(
@@ -59,11 +59,12 @@ pub(super) fn check_metadata(metadata: &Metadata) -> Result<(), ManageError> {
     Ok(())
 }
 
-pub(super) fn check_end(end: Option<Timestamp>, now: Timestamp) -> Result<(), ManageError> {
+pub(crate) fn check_end(end: Option<Timestamp>, now: Timestamp) -> Result<(), ManageError> {
     match end {
         Some(end) if end <= now => Err(invalid(format!(
             "expected an expiration date after {now}, found {end}"
-        ))),
+        ))
+        .about("expires_at")),
         _ => Ok(()),
     }
 }

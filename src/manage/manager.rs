@@ -103,6 +103,16 @@ impl<S: KeyRegistry> KeyManager<S> {
         &self.store
     }
 
+    #[cfg(feature = "management")]
+    pub(crate) fn format(&self) -> &KeyFormat {
+        &self.format
+    }
+
+    #[cfg(feature = "management")]
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
     /// The key of that id.
     ///
     /// Compare its owner with the caller's before you show it.
@@ -354,6 +364,20 @@ impl<S: Clone> KeyManager<S> {
 }
 
 impl<S: KeyRegistry + Clone> KeyManager<S> {
+    /// The same manager of a store whose type is not told.
+    #[cfg(feature = "management")]
+    pub(crate) fn erased(&self) -> KeyManager<Arc<dyn KeyRegistry>> {
+        KeyManager {
+            store: Arc::new(self.store.clone()),
+            format: self.format,
+            hasher: self.hasher.clone(),
+            clock: self.clock.clone(),
+            acting: self.acting.clone(),
+            advice_policy: self.advice_policy,
+            policy: self.policy.clone(),
+        }
+    }
+
     /// A verifier of this manager's keys: the same store, format, hasher and clock.
     pub fn verifier(&self) -> Verifier {
         Verifier::new(self.store.clone())

@@ -76,17 +76,18 @@ impl Mandate {
             return Err(exceeds("expected the owner of the key that makes a key"));
         }
         if !self.record.scopes().contains_all(scopes) {
-            return Err(exceeds(
-                "expected no scope that the key that makes a key lacks",
-            ));
+            return Err(
+                exceeds("expected no scope that the key that makes a key lacks").about("scopes"),
+            );
         }
         let exceeds_end = self
             .end
             .is_some_and(|latest| end.is_none_or(|end| end > latest));
         if exceeds_end {
-            return Err(exceeds(
-                "expected an end no later than that of the key that makes a key",
-            ));
+            return Err(
+                exceeds("expected an end no later than that of the key that makes a key")
+                    .about("expires_at"),
+            );
         }
         Ok(())
     }

@@ -101,7 +101,7 @@ impl IssuePolicy {
     pub(crate) fn check_scopes(&self, added: &ScopeSet) -> Result<(), ManageError> {
         match &self.allowed_scopes {
             Some(allowed) if !allowed.contains_all(added) => {
-                Err(outside("expected no scope that the policy does not allow"))
+                Err(outside("expected no scope that the policy does not allow").about("scopes"))
             }
             _ => Ok(()),
         }
@@ -114,7 +114,8 @@ impl IssuePolicy {
     ) -> Result<(), ManageError> {
         let Some(end) = end else {
             if self.requires_expiration || self.longest_lifetime.is_some() {
-                return Err(outside("expected an expiration date, as the policy asks"));
+                let message = "expected an expiration date, as the policy asks";
+                return Err(outside(message).about("expires_at"));
             }
             return Ok(());
         };
@@ -125,7 +126,8 @@ impl IssuePolicy {
         match latest {
             Some(latest) if end > latest => Err(outside(format!(
                 "expected an expiration date of {latest} at the latest, as the policy asks"
-            ))),
+            ))
+            .about("expires_at")),
             _ => Ok(()),
         }
     }

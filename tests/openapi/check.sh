@@ -17,7 +17,7 @@ if ! cmp -s tests/openapi/requirements.txt "$work/venv/requirements.txt"; then
     cp tests/openapi/requirements.txt "$work/venv/requirements.txt"
 fi
 
-cargo build --locked --example management --features management
+cargo build --locked --example management --features management,tokio
 LISTEN=127.0.0.1:0 "${CARGO_TARGET_DIR:-target}/debug/examples/management" >"$log" 2>&1 &
 server=$!
 trap 'kill "$server" 2>/dev/null || true' EXIT

@@ -1,0 +1,342 @@
+//! The requests of the API.
+
+use std::time::Duration;
+
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use http::header::{HeaderValue, LOCATION};
+use http::request::Parts;
+use http::{StatusCode, Uri};
+use jiff::Timestamp;
+
+use super::api::{Call, Shared};
+use super::conditions::{IfMatch, idempotency_key};
+use super::listing::{Wanted, page};
+use super::problem::{FieldError, Problem, ProblemCode};
+use super::query::Parameters;
+use super::reading::read;
+use super::refused::Refused;
+use super::resource::{
+    AdviceListResource, AuditPageResource, IssuedResource, KeyPageResource, KeyResource, Status,
+    UsageResource,
+};
+use super::respond::{json, ok, tagged};
+use super::schema::{CreateKey, PatchKey, RevokeKey, RotateKey};
+use super::{input, resource};
+use crate::manage::issued::IssuedKey;
+use crate::record::key::KeyRecord;
+use crate::store::audit_page::AuditPageRequest;
+use crate::store::usage::start_of_hour;
+
+pub(super) type Answer = Result<Response, Refused>;
+
+/// The default and the largest page of keys and of audit entries.
+pub(super) const PAGE: (usize, usize) = (50, 100);
+/// What is told of the usage where nothing else is asked for: 7 days.
+const USAGE_SPAN: Duration = Duration::from_secs(7 * 86_400);
+/// The longest span of usage: 92 days.
+const MAX_USAGE_SPAN: Duration = Duration::from_secs(92 * 86_400);
+
+/// Makes a key, and shows its plaintext once.
+#[utoipa::path(
+    post, path = "/keys", tag = "Keys",
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
+        pattern = "^[!-~]+$",
+        description = "Makes no second key when it is sent again; the answer is then 409 with `key_id`.")),
+    request_body(content = CreateKey, content_type = "application/json"),
+    responses((status = 201, description = "The key, with its plaintext", body = IssuedResource<'static>,
+        headers(("ETag" = String, description = "The revision of the key"),
+                ("Location" = String, description = "Where the key is")))),
+)]
+pub(super) async fn create(State(api): State<Shared>, request: Request) -> Answer {
+    let (head, body) = request.into_parts();
+    let call = api.call(&head)?;
+    Parameters::of(&head.uri, &[]).finish(())?;
+    let idempotency_key = idempotency_key(&head.headers)?;
+    let body = read(&head, body, false, None).await?;
+    let mut new = input::new_key(call.owner(), body)?;
+    if let Some(key) = idempotency_key {
+        new = new.with_idempotency_key(key);
+    }
+    let issued = call.keys().issue(new).await?;
+    let mut response = with_plaintext(&call, StatusCode::CREATED, &issued);
+    let location = format!("{}/{}", head.uri.path(), issued.record.id());
+    if let Ok(location) = HeaderValue::try_from(location) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// Lists the keys of the caller's owner, oldest first.
+#[utoipa::path(
+    get, path = "/keys", tag = "Keys",
+    params(
+        ("status" = Option<Status>, Query, description = "Only keys of this status"),
+        ("cursor" = Option<String>, Query, pattern = "^key_[0-9a-f]{32}$",
+            description = "The `next_cursor` of the page before"),
+        ("limit" = Option<u8>, Query, minimum = 1, maximum = 100,
+            description = "How many keys at most; 50 without it"),
+    ),
+    responses((status = 200, description = "One page", body = KeyPageResource)),
+)]
+pub(super) async fn list(State(api): State<Shared>, request: Request) -> Answer {
+    let (head, _) = request.into_parts();
+    let call = api.call(&head)?;
+    let mut query = Parameters::of(&head.uri, &["status", "cursor", "limit"]);
+    let wanted = Wanted {
+        status: query.value("status", Status::NAMES, Status::parse),
+        after: query.value("cursor", CURSOR, |text| text.parse().ok()),
+        limit: query.limit(PAGE.0, PAGE.1),
+    };
+    let wanted = query.finish(wanted)?;
+    Ok(ok(
+        &page(call.keys(), call.owner(), wanted, call.now()).await?
+    ))
+}
+
+/// Shows a key.
+#[utoipa::path(
+    get, path = "/keys/{id}", tag = "Keys",
+    params(("id" = String, Path, description = "The id of the key")),
+    responses((status = 200, description = "The key", body = KeyResource,
+        headers(("ETag" = String, description = "The revision of the key")))),
+)]
+pub(super) async fn show(
+    State(api): State<Shared>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Answer {
+    let (head, _) = request.into_parts();
+    let call = api.call(&head)?;
+    let record = call.record(&id).await?;
+    Parameters::of(&head.uri, &[]).finish(())?;
+    Ok(one(&call, &record))
+}
+
+/// Changes name, scopes, expiration date and metadata, or disables or enables a key.
+///
+/// `disabled` stands alone. What a key is given is bounded by what the calling key has.
+#[utoipa::path(
+    patch, path = "/keys/{id}", tag = "Keys",
+    params(("id" = String, Path, description = "The id of the key")),
+    request_body(content(
+        (PatchKey = "application/json"),
+        (PatchKey = "application/merge-patch+json"),
+    )),
+    responses((status = 200, description = "The key after the change", body = KeyResource,
+        headers(("ETag" = String, description = "The revision of the key")))),
+)]
+pub(super) async fn change(
+    State(api): State<Shared>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Answer {
+    let (head, body) = request.into_parts();
+    let call = api.call(&head)?;
+    let (call, record) = condition(call, &head, &id).await?;
+    let body = read(&head, body, false, Some("application/merge-patch+json")).await?;
+    let patch = input::patch(body)?;
+    let id = record.id();
+    let keys = call.keys();
+    let record = match (patch.update, patch.disabled) {
+        (Some(update), _) => keys.update(&id, update).await,
+        (None, Some(true)) => keys.disable(&id).await,
+        (None, _) => keys.enable(&id).await,
+    };
+    let record = record.map_err(|error| call.lost(error))?;
+    Ok(one(&call, &record))
+}
+
+/// Gives a key a new secret, and shows it once; the old ones work for the grace longer.
+#[utoipa::path(
+    post, path = "/keys/{id}/rotate", tag = "Keys",
+    params(("id" = String, Path, description = "The id of the key")),
+    request_body(content = Option<RotateKey>, content_type = "application/json"),
+    responses((status = 200, description = "The key, with its new plaintext", body = IssuedResource<'static>,
+        headers(("ETag" = String, description = "The revision of the key")))),
+)]
+pub(super) async fn rotate(
+    State(api): State<Shared>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Answer {
+    let (head, body) = request.into_parts();
+    let call = api.call(&head)?;
+    let (call, record) = condition(call, &head, &id).await?;
+    let grace = input::grace(read(&head, body, true, None).await?)?;
+    let issued = call.keys().rotate(&record.id(), grace).await;
+    let issued = issued.map_err(|error| call.lost(error))?;
+    Ok(with_plaintext(&call, StatusCode::OK, &issued))
+}
+
+/// Refuses a key for ever.
+#[utoipa::path(
+    post, path = "/keys/{id}/revoke", tag = "Keys",
+    params(("id" = String, Path, description = "The id of the key")),
+    request_body(content = Option<RevokeKey>, content_type = "application/json"),
+    responses((status = 200, description = "The key after the change", body = KeyResource,
+        headers(("ETag" = String, description = "The revision of the key")))),
+)]
+pub(super) async fn revoke(
+    State(api): State<Shared>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Answer {
+    let (head, body) = request.into_parts();
+    let call = api.call(&head)?;
+    let (call, record) = condition(call, &head, &id).await?;
+    let reason = input::reason(read(&head, body, true, None).await?)?;
+    let record = call.keys().revoke(&record.id(), &reason).await;
+    let record = record.map_err(|error| call.lost(error))?;
+    Ok(one(&call, &record))
+}
+
+/// Tells how often a key was used, by hour.
+#[utoipa::path(
+    get, path = "/keys/{id}/usage", tag = "Monitoring",
+    params(
+        ("id" = String, Path, description = "The id of the key"),
+        ("from" = Option<String>, Query, format = DateTime,
+            description = "From the hour of this time on; without it, 7 days before `to`"),
+        ("to" = Option<String>, Query, format = DateTime,
+            description = "Hours that start before this; without it, now. At most 92 days after `from`"),
+    ),
+    responses((status = 200, description = "The hours with any use", body = UsageResource)),
+)]
+pub(super) async fn usage(
+    State(api): State<Shared>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Answer {
+    let (head, _) = request.into_parts();
+    let call = api.call(&head)?;
+    let record = call.record(&id).await?;
+    let (from, to) = span(&head.uri, call.now())?;
+    let hours = call.keys().usage(&record.id(), from..to).await?;
+    Ok(ok(&UsageResource {
+        from,
+        to,
+        allowed: hours.iter().map(|hour| hour.allowed()).sum(),
+        refused: hours.iter().map(|hour| hour.refused()).sum(),
+        hours: hours.iter().map(resource::HourResource::from).collect(),
+    }))
+}
+
+/// Tells what the holder of a key should look at.
+#[utoipa::path(
+    get, path = "/keys/{id}/advice", tag = "Monitoring",
+    params(("id" = String, Path, description = "The id of the key")),
+    responses((status = 200, description = "The advice, if any", body = AdviceListResource)),
+)]
+pub(super) async fn advice(
+    State(api): State<Shared>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Answer {
+    let (head, _) = request.into_parts();
+    let call = api.call(&head)?;
+    let record = call.record(&id).await?;
+    Parameters::of(&head.uri, &[]).finish(())?;
+    let advice = call.keys().advice(&record.id()).await?;
+    Ok(ok(&AdviceListResource {
+        advice: advice.iter().map(resource::AdviceResource::from).collect(),
+    }))
+}
+
+/// Tells who did what to the keys of the caller's owner, newest first.
+#[utoipa::path(
+    get, path = "/audit", tag = "Monitoring",
+    params(
+        ("cursor" = Option<u64>, Query, description = "The `next_cursor` of the page before"),
+        ("limit" = Option<u8>, Query, minimum = 1, maximum = 100,
+            description = "How many entries at most; 50 without it"),
+    ),
+    responses((status = 200, description = "One page", body = AuditPageResource)),
+)]
+pub(super) async fn audit(State(api): State<Shared>, request: Request) -> Answer {
+    let (head, _) = request.into_parts();
+    let call = api.call(&head)?;
+    let mut query = Parameters::of(&head.uri, &["cursor", "limit"]);
+    let before = query.value("cursor", CURSOR, |text| text.parse().ok());
+    let page = AuditPageRequest::first(query.limit(PAGE.0, PAGE.1));
+    let page = query.finish(match before {
+        Some(number) => page.before(number),
+        None => page,
+    })?;
+    let page = call.keys().audit(call.owner(), &page).await?;
+    let entries = page.entries().iter().map(resource::AuditResource::from);
+    Ok(ok(&AuditPageResource {
+        entries: entries.collect(),
+        next_cursor: page.next().map(|number| number.to_string()),
+    }))
+}
+
+/// Describes this API.
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "Description",
+    responses((status = 200, description = "This document", body = Object)),
+)]
+pub(super) async fn document(State(api): State<Shared>, request: Request) -> Answer {
+    let (head, _) = request.into_parts();
+    api.call(&head)?;
+    Parameters::of(&head.uri, &[]).finish(())?;
+    Ok(ok(&api.document))
+}
+
+pub(super) async fn not_found() -> Refused {
+    ProblemCode::NotFound.into()
+}
+
+pub(super) async fn method_not_allowed() -> Refused {
+    ProblemCode::MethodNotAllowed.into()
+}
+
+const CURSOR: &str = "expected the next_cursor of a page";
+
+/// The key to be changed, and a call whose changes hold for the revisions that the client named.
+async fn condition(call: Call, head: &Parts, id: &str) -> Result<(Call, KeyRecord), Refused> {
+    let record = call.record(id).await?;
+    Parameters::of(&head.uri, &[]).finish(())?;
+    let call = match IfMatch::of(&head.headers)? {
+        IfMatch::Any => call,
+        IfMatch::Revisions(revisions) if revisions.contains(&record.revision()) => {
+            call.if_revision(record.revision())
+        }
+        IfMatch::Revisions(_) => return Err(ProblemCode::RevisionMismatch.into()),
+    };
+    Ok((call, KeyRecord::clone(&record)))
+}
+
+/// The hours that are asked for.
+fn span(uri: &Uri, now: Timestamp) -> Result<(Timestamp, Timestamp), Problem> {
+    let mut query = Parameters::of(uri, &["from", "to"]);
+    // The hour that has begun is told too.
+    let to = query.time("to").unwrap_or(now);
+    let default = to.checked_sub(USAGE_SPAN).unwrap_or(Timestamp::MIN);
+    let from = start_of_hour(query.time("from").unwrap_or(default));
+    let longest = to.checked_sub(MAX_USAGE_SPAN).unwrap_or(Timestamp::MIN);
+    if from > to {
+        query.refuse(FieldError::value(
+            "from",
+            "expected a time before that of to",
+        ));
+    } else if from < start_of_hour(longest) {
+        query.refuse(FieldError::value(
+            "from",
+            "expected a span of at most 92 days",
+        ));
+    }
+    query.finish((from, to))
+}
+
+fn one(call: &Call, record: &KeyRecord) -> Response {
+    tagged(ok(&call.resource(record)), record)
+}
+
+fn with_plaintext(call: &Call, status: StatusCode, issued: &IssuedKey) -> Response {
+    let body = IssuedResource {
+        key: issued.key.expose_secret(),
+        resource: call.resource(&issued.record),
+    };
+    tagged(json(status, "application/json", &body), &issued.record)
+}

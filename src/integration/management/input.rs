@@ -1,0 +1,98 @@
+//! What a client asks for: the body of each change.
+
+use std::time::Duration;
+
+use super::fields::Fields;
+use super::json::Json;
+use super::problem::{FieldError, FieldErrorCode, Problem};
+use crate::manage::new_key::NewKey;
+use crate::record::update::KeyUpdate;
+
+/// The longest lifetime that may be asked for in days.
+pub(super) const MAX_DAYS: u64 = 36_500;
+/// The longest overlap of a rotation, in seconds: 30 days.
+pub(super) const MAX_GRACE: u64 = 30 * 86_400;
+
+/// A key to be made for that owner.
+pub(super) fn new_key(owner: &str, body: Json) -> Result<NewKey, Problem> {
+    let mut fields = Fields::of(body);
+    if !fields.has("/name") {
+        fields.missing("/name");
+    }
+    if fields.has("/expires_at") && fields.has("/expires_in_days") {
+        let message = "expected either expires_at or expires_in_days";
+        fields.refuse(FieldError::value("/expires_in_days", message));
+    }
+    let name = fields.name("/name").unwrap_or_default();
+    let scopes = fields.scopes("/scopes").unwrap_or_default();
+    let metadata = fields.metadata("/metadata").unwrap_or_default();
+    let mut new = NewKey::new(owner, name)
+        .with_scopes(scopes)
+        .with_metadata(metadata);
+    if let Some(end) = fields.time_or_null("/expires_at").flatten() {
+        new = new.expires_at(end);
+    }
+    if let Some(days) = fields.number("/expires_in_days", 1, MAX_DAYS) {
+        new = new.expires_in(Duration::from_secs(days * 86_400));
+    }
+    fields.finish(new)
+}
+
+/// What a client changes of a key.
+#[derive(Debug)]
+pub(super) struct Patch {
+    pub(super) update: Option<KeyUpdate>,
+    pub(super) disabled: Option<bool>,
+}
+
+pub(super) fn patch(body: Json) -> Result<Patch, Problem> {
+    let mut fields = Fields::of(body);
+    let members = ["/name", "/scopes", "/expires_at", "/metadata"];
+    let updates = members.into_iter().any(|member| fields.has(member));
+    let switches = fields.has("/disabled");
+    if updates == switches {
+        let message = if updates {
+            "expected disabled alone: it is a change of its own"
+        } else {
+            "expected at least one of name, scopes, expires_at, metadata and disabled"
+        };
+        let (field, code) = if updates {
+            ("/disabled", FieldErrorCode::Value)
+        } else {
+            ("", FieldErrorCode::Missing)
+        };
+        fields.refuse(FieldError::new(field, code, message));
+    }
+    let mut update = KeyUpdate::new();
+    if let Some(name) = fields.name("/name") {
+        update = update.with_name(name);
+    }
+    if let Some(scopes) = fields.scopes("/scopes") {
+        update = update.with_scopes(scopes);
+    }
+    if let Some(end) = fields.time_or_null("/expires_at") {
+        update = update.with_expires_at(end);
+    }
+    if let Some(metadata) = fields.metadata("/metadata") {
+        update = update.with_metadata(metadata);
+    }
+    let disabled = fields.boolean("/disabled");
+    fields.finish(Patch {
+        update: updates.then_some(update),
+        disabled,
+    })
+}
+
+/// How long the old secrets of a rotated key work on.
+pub(super) fn grace(body: Json) -> Result<Duration, Problem> {
+    let mut fields = Fields::of(body);
+    let seconds = fields.number("/grace_seconds", 0, MAX_GRACE);
+    fields.finish(Duration::from_secs(seconds.unwrap_or(0)))
+}
+
+/// Why a key is revoked.
+pub(super) fn reason(body: Json) -> Result<String, Problem> {
+    let mut fields = Fields::of(body);
+    let reason = fields.reason("/reason");
+    fields.finish(reason.unwrap_or_default())
+}

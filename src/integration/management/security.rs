@@ -1,0 +1,169 @@
+//! API keys in OpenAPI documents.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::Method;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::schema::ObjectBuilder;
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::{Content, Header, OpenApi, Ref, RefOr, Response, Type};
+
+use super::operations::operations;
+use crate::key::format::KeyFormat;
+use crate::scope::name::Scope;
+use crate::scope::set::ScopeSet;
+
+/// Tells in an OpenAPI document of your own which API keys its operations need.
+///
+/// It adds
+/// - the security schemes `bearer` (`Authorization: Bearer tc_…`) and `api_key` (`X-API-Key: tc_…`), of
+///   which either is enough;
+/// - to every operation, the scopes that it needs, and the answers 401 and 403 of a
+///   [`DefaultResponder`](crate::middleware::DefaultResponder).
+///
+/// An operation that says `security` itself, such as `security(())` for a public one, stays as it is.
+///
+/// ```
+/// use tower_api_key::integration::management::ApiKeySecurity;
+/// use tower_api_key::key::KeyFormat;
+/// use utoipa::OpenApi;
+///
+/// /// Lists products.
+/// #[utoipa::path(get, path = "/products", responses((status = 200, description = "All of them")))]
+/// async fn list() {}
+///
+/// #[derive(OpenApi)]
+/// #[openapi(paths(list))]
+/// struct Products;
+///
+/// let mut document = Products::openapi();
+/// ApiKeySecurity::new(&KeyFormat::default()).add_to(&mut document);
+///
+/// let document = serde_json::to_value(&document)?;
+/// let list = &document["paths"]["/products"]["get"];
+/// assert_eq!(list["security"][0]["bearer"][0], "read");
+/// assert_eq!(list["security"][1]["api_key"][0], "read");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct ApiKeySecurity {
+    pattern: String,
+    scopes: Arc<dyn Fn(&Method, &str) -> ScopeSet + Send + Sync>,
+}
+
+impl ApiKeySecurity {
+    /// For keys of that format, and the scopes of
+    /// [`MethodPolicy`](crate::policy::MethodPolicy): `read` for GET and HEAD, `write` for POST, PUT
+    /// and PATCH, `delete` for DELETE.
+    pub fn new(format: &KeyFormat) -> Self {
+        Self {
+            pattern: format.pattern(),
+            scopes: Arc::new(|method, _| by_method(method)),
+        }
+    }
+
+    /// Asks for these scopes for that method of that path. Default: by the method, see
+    /// [`new`](Self::new).
+    #[must_use]
+    pub fn with_scopes<F>(self, scopes: F) -> Self
+    where
+        F: Fn(&Method, &str) -> ScopeSet + Send + Sync + 'static,
+    {
+        Self {
+            scopes: Arc::new(scopes),
+            ..self
+        }
+    }
+
+    /// Adds the schemes, and to each operation its scopes and refusals.
+    pub fn add_to(&self, document: &mut OpenApi) {
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme(BEARER, self.bearer());
+        components.add_security_scheme(API_KEY, self.api_key());
+        components
+            .schemas
+            .insert(REFUSAL.to_owned(), refusal().into());
+        for (path, item) in &mut document.paths.paths {
+            for (method, operation) in operations(item) {
+                if operation.security.is_none() {
+                    self.add_to_operation(operation, &(self.scopes)(&method, path));
+                }
+            }
+        }
+    }
+
+    fn add_to_operation(&self, operation: &mut Operation, scopes: &ScopeSet) {
+        let scopes: Vec<String> = scopes.iter().map(ToString::to_string).collect();
+        let requirements = [BEARER, API_KEY].map(|name| SecurityRequirement::new(name, &scopes));
+        operation.security = Some(requirements.into());
+        add_refusal(operation, "401", "Invalid or missing API key");
+        add_refusal(operation, "403", "The API key lacks a scope");
+    }
+
+    fn bearer(&self) -> SecurityScheme {
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer);
+        let description = format!("An API key: `{}`", self.pattern);
+        SecurityScheme::Http(bearer.description(Some(description)).build())
+    }
+
+    fn api_key(&self) -> SecurityScheme {
+        let description = format!("An API key: `{}`", self.pattern);
+        SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
+            "X-API-Key".to_owned(),
+            description,
+        )))
+    }
+}
+
+impl fmt::Debug for ApiKeySecurity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiKeySecurity")
+            .field("pattern", &self.pattern)
+            .finish_non_exhaustive()
+    }
+}
+
+const BEARER: &str = "bearer";
+const API_KEY: &str = "api_key";
+const REFUSAL: &str = "ApiKeyRefusal";
+
+fn by_method(method: &Method) -> ScopeSet {
+    match *method {
+        Method::POST | Method::PUT | Method::PATCH => Scope::WRITE.into(),
+        Method::DELETE => Scope::DELETE.into(),
+        _ => Scope::READ.into(),
+    }
+}
+
+/// Documents a refusal, beside what else the operation says of the status.
+fn add_refusal(operation: &mut Operation, status: &str, description: &str) {
+    let responses = &mut operation.responses.responses;
+    let response = responses
+        .entry(status.to_owned())
+        .or_insert_with(|| RefOr::T(Response::new(description)));
+    let RefOr::T(response) = response else { return };
+    let body = Content::new(Some(Ref::from_schema_name(REFUSAL)));
+    response
+        .content
+        .entry("application/json".to_owned())
+        .or_insert_with(|| RefOr::T(body));
+    let challenge = Header::new(ObjectBuilder::new().schema_type(Type::String));
+    // Of problems beside the refusal it is not there, so that nothing asks for it.
+    response
+        .headers
+        .entry("WWW-Authenticate".to_owned())
+        .or_insert_with(|| challenge.into());
+}
+
+/// The body of a refusal.
+fn refusal() -> ObjectBuilder {
+    let text = || ObjectBuilder::new().schema_type(Type::String);
+    ObjectBuilder::new()
+        .property("error", text())
+        .property("message", text())
+        .required("error")
+        .required("message")
+}
