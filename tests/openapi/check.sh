@@ -31,8 +31,12 @@ for _ in $(seq 100); do
 done
 key=$(grep -o 'tc_[0-9a-f]\{64\}' "$log" | head -1)
 
+own=$(curl -s "$base/api/v1/keys?limit=1" -H "X-API-Key: $key" | grep -o 'key_[0-9a-f]\{32\}' | head -1)
+export OWN_ID=$own SCHEMATHESIS_HOOKS=hooks
+export PYTHONPATH=$PWD/tests/openapi PYTHONDONTWRITEBYTECODE=1
+
 # Several phases share the server, so that later ones meet the keys of earlier ones.
-"$work/venv/bin/st" run "$base/api/v1/openapi.json" \
+"$work/venv/bin/st" --config-file tests/openapi/schemathesis.toml run "$base/api/v1/openapi.json" \
     --header "Authorization: Bearer $key" \
     --checks all --mode all --max-examples "$EXAMPLES" --seed "$SEED" \
     --workers 1 --no-color

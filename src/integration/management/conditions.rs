@@ -12,58 +12,33 @@ pub(super) fn tag(record: &KeyRecord) -> HeaderValue {
     HeaderValue::try_from(text).expect("a tag is a header value")
 }
 
-/// Which revisions a change is meant for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Whether a change is meant for the revision that the key has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum IfMatch {
-    /// Any that the key has.
-    Any,
-    /// One of these; tags of no revision match none.
-    Revisions(Vec<u64>),
+    /// Nothing was asked.
+    Absent,
+    Matches,
+    Differs,
 }
 
 impl IfMatch {
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+    /// Compares strongly; what is no entity tag of ours, or no entity tag at all, matches nothing.
+    pub(super) fn of(headers: &HeaderMap, record: &KeyRecord) -> Self {
+        let own = tag(record);
+        let own = own.as_bytes();
         let mut lines = headers.get_all(IF_MATCH).iter().peekable();
         if lines.peek().is_none() {
-            return Ok(Self::Any);
+            return Self::Absent;
         }
-        let malformed = || {
-            let message = "expected *, or a list of entity tags in double quotes";
-            let errors = vec![FieldError::value("If-Match", message)];
-            Problem::new(ProblemCode::InvalidParameters).with_errors(errors)
-        };
-        let mut revisions = Vec::new();
-        let mut any = false;
-        for line in lines {
-            let line = line.to_str().map_err(|_| malformed())?;
-            for tag in line.split(',').map(|tag| tag.trim_matches([' ', '\t'])) {
-                match tag {
-                    "*" => any = true,
-                    tag => revisions.extend(revision(tag).ok_or_else(malformed)?),
-                }
-            }
-        }
-        match (any, revisions.is_empty()) {
-            (true, true) => Ok(Self::Any),
-            (true, false) => Err(malformed()),
-            (false, _) => Ok(Self::Revisions(revisions)),
+        // Tags of ours have no comma.
+        let tags = lines.flat_map(|line| line.as_bytes().split(|octet| *octet == b','));
+        let mut tags = tags.map(<[u8]>::trim_ascii);
+        if tags.any(|tag| tag == b"*" || tag == own) {
+            Self::Matches
+        } else {
+            Self::Differs
         }
     }
-}
-
-/// The revision of a tag, if it is one; `None` if it is malformed. A weak tag matches nothing here.
-fn revision(tag: &str) -> Option<Option<u64>> {
-    let (weak, quoted) = match tag.strip_prefix("W/") {
-        Some(quoted) => (true, quoted),
-        None => (false, tag),
-    };
-    let opaque = quoted.strip_prefix('"')?.strip_suffix('"')?;
-    if opaque.contains(['"', ' ']) {
-        return None;
-    }
-    let plain = !opaque.starts_with(['+', '0']);
-    let revision = opaque.parse().ok().filter(|_| plain && !weak);
-    Some(revision)
 }
 
 /// The value of `Idempotency-Key`, if it was sent.

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{OriginalUri, Path, Request, State};
 use axum::response::Response;
 use http::header::{HeaderValue, LOCATION};
 use http::request::Parts;
 use http::{StatusCode, Uri};
 use jiff::Timestamp;
+use utoipa::openapi::Server;
 
 use super::api::{Call, Shared};
 use super::conditions::{IfMatch, idempotency_key};
@@ -60,7 +61,7 @@ pub(super) async fn create(State(api): State<Shared>, request: Request) -> Answe
     }
     let issued = call.keys().issue(new).await?;
     let mut response = with_plaintext(&call, StatusCode::CREATED, &issued);
-    let location = format!("{}/{}", head.uri.path(), issued.record.id());
+    let location = format!("{}/{}", original(&head).path(), issued.record.id());
     if let Ok(location) = HeaderValue::try_from(location) {
         response.headers_mut().insert(LOCATION, location);
     }
@@ -133,9 +134,11 @@ pub(super) async fn change(
 ) -> Answer {
     let (head, body) = request.into_parts();
     let call = api.call(&head)?;
-    let (call, record) = condition(call, &head, &id).await?;
+    let record = call.record(&id).await?;
+    Parameters::of(&head.uri, &[]).finish(())?;
     let body = read(&head, body, false, Some("application/merge-patch+json")).await?;
     let patch = input::patch(body)?;
+    let call = condition(call, &head, &record)?;
     let id = record.id();
     let keys = call.keys();
     let record = match (patch.update, patch.disabled) {
@@ -151,7 +154,7 @@ pub(super) async fn change(
 #[utoipa::path(
     post, path = "/keys/{id}/rotate", tag = "Keys",
     params(("id" = String, Path, description = "The id of the key")),
-    request_body(content = Option<RotateKey>, content_type = "application/json"),
+    request_body(content = RotateKey, content_type = "application/json"),
     responses((status = 200, description = "The key, with its new plaintext", body = IssuedResource<'static>,
         headers(("ETag" = String, description = "The revision of the key")))),
 )]
@@ -162,8 +165,10 @@ pub(super) async fn rotate(
 ) -> Answer {
     let (head, body) = request.into_parts();
     let call = api.call(&head)?;
-    let (call, record) = condition(call, &head, &id).await?;
+    let record = call.record(&id).await?;
+    Parameters::of(&head.uri, &[]).finish(())?;
     let grace = input::grace(read(&head, body, true, None).await?)?;
+    let call = condition(call, &head, &record)?;
     let issued = call.keys().rotate(&record.id(), grace).await;
     let issued = issued.map_err(|error| call.lost(error))?;
     Ok(with_plaintext(&call, StatusCode::OK, &issued))
@@ -173,7 +178,7 @@ pub(super) async fn rotate(
 #[utoipa::path(
     post, path = "/keys/{id}/revoke", tag = "Keys",
     params(("id" = String, Path, description = "The id of the key")),
-    request_body(content = Option<RevokeKey>, content_type = "application/json"),
+    request_body(content = RevokeKey, content_type = "application/json"),
     responses((status = 200, description = "The key after the change", body = KeyResource,
         headers(("ETag" = String, description = "The revision of the key")))),
 )]
@@ -184,8 +189,10 @@ pub(super) async fn revoke(
 ) -> Answer {
     let (head, body) = request.into_parts();
     let call = api.call(&head)?;
-    let (call, record) = condition(call, &head, &id).await?;
+    let record = call.record(&id).await?;
+    Parameters::of(&head.uri, &[]).finish(())?;
     let reason = input::reason(read(&head, body, true, None).await?)?;
+    let call = condition(call, &head, &record)?;
     let record = call.keys().revoke(&record.id(), &reason).await;
     let record = record.map_err(|error| call.lost(error))?;
     Ok(one(&call, &record))
@@ -201,7 +208,11 @@ pub(super) async fn revoke(
         ("to" = Option<String>, Query, format = DateTime,
             description = "Hours that start before this; without it, now. At most 92 days after `from`"),
     ),
-    responses((status = 200, description = "The hours with any use", body = UsageResource)),
+    responses(
+        (status = 200, description = "The hours with any use", body = UsageResource),
+        (status = 422, description = "The span is too long, or ends before it begins",
+            body = Problem, content_type = "application/problem+json"),
+    ),
 )]
 pub(super) async fn usage(
     State(api): State<Shared>,
@@ -247,7 +258,7 @@ pub(super) async fn advice(
 #[utoipa::path(
     get, path = "/audit", tag = "Monitoring",
     params(
-        ("cursor" = Option<u64>, Query, description = "The `next_cursor` of the page before"),
+        ("cursor" = Option<String>, Query, pattern = "^[0-9]{1,16}$", description = "The `next_cursor` of the page before"),
         ("limit" = Option<u8>, Query, minimum = 1, maximum = 100,
             description = "How many entries at most; 50 without it"),
     ),
@@ -257,7 +268,7 @@ pub(super) async fn audit(State(api): State<Shared>, request: Request) -> Answer
     let (head, _) = request.into_parts();
     let call = api.call(&head)?;
     let mut query = Parameters::of(&head.uri, &["cursor", "limit"]);
-    let before = query.value("cursor", CURSOR, |text| text.parse().ok());
+    let before = query.value("cursor", CURSOR, entry_number);
     let page = AuditPageRequest::first(query.limit(PAGE.0, PAGE.1));
     let page = query.finish(match before {
         Some(number) => page.before(number),
@@ -280,7 +291,13 @@ pub(super) async fn document(State(api): State<Shared>, request: Request) -> Ans
     let (head, _) = request.into_parts();
     api.call(&head)?;
     Parameters::of(&head.uri, &[]).finish(())?;
-    Ok(ok(&api.document))
+    let mut document = api.document.clone();
+    let path = original(&head).path().strip_suffix("/openapi.json");
+    // Where the router is mounted at the root, the document's default is right.
+    if let Some(path) = path.filter(|path| !path.is_empty()) {
+        document.servers = Some(vec![Server::new(path)]);
+    }
+    Ok(ok(&document))
 }
 
 pub(super) async fn not_found() -> Refused {
@@ -291,20 +308,28 @@ pub(super) async fn method_not_allowed() -> Refused {
     ProblemCode::MethodNotAllowed.into()
 }
 
+/// Numbers of entries are below 2^53.
+fn entry_number(text: &str) -> Option<u64> {
+    let is_plain = text.len() <= 16 && text.bytes().all(|octet| octet.is_ascii_digit());
+    text.parse().ok().filter(|_| is_plain)
+}
+
+/// The target before a router that mounts this one cut it.
+fn original(head: &Parts) -> &Uri {
+    let original = head.extensions.get::<OriginalUri>();
+    original.map_or(&head.uri, |OriginalUri(uri)| uri)
+}
+
 const CURSOR: &str = "expected the next_cursor of a page";
 
-/// The key to be changed, and a call whose changes hold for the revisions that the client named.
-async fn condition(call: Call, head: &Parts, id: &str) -> Result<(Call, KeyRecord), Refused> {
-    let record = call.record(id).await?;
-    Parameters::of(&head.uri, &[]).finish(())?;
-    let call = match IfMatch::of(&head.headers)? {
-        IfMatch::Any => call,
-        IfMatch::Revisions(revisions) if revisions.contains(&record.revision()) => {
-            call.if_revision(record.revision())
-        }
-        IfMatch::Revisions(_) => return Err(ProblemCode::RevisionMismatch.into()),
-    };
-    Ok((call, KeyRecord::clone(&record)))
+/// The call, whose changes hold for the revisions that the client named; judged last, as RFC 9110,
+/// section 13.2.1, asks.
+fn condition(call: Call, head: &Parts, record: &KeyRecord) -> Result<Call, Refused> {
+    match IfMatch::of(&head.headers, record) {
+        IfMatch::Absent => Ok(call),
+        IfMatch::Matches => Ok(call.if_revision(record.revision())),
+        IfMatch::Differs => Err(ProblemCode::RevisionMismatch.into()),
+    }
 }
 
 /// The hours that are asked for.
@@ -315,18 +340,16 @@ fn span(uri: &Uri, now: Timestamp) -> Result<(Timestamp, Timestamp), Problem> {
     let default = to.checked_sub(USAGE_SPAN).unwrap_or(Timestamp::MIN);
     let from = start_of_hour(query.time("from").unwrap_or(default));
     let longest = to.checked_sub(MAX_USAGE_SPAN).unwrap_or(Timestamp::MIN);
-    if from > to {
-        query.refuse(FieldError::value(
-            "from",
-            "expected a time before that of to",
-        ));
+    query.finish(())?;
+    let message = if from > to {
+        "expected a time before that of to"
     } else if from < start_of_hour(longest) {
-        query.refuse(FieldError::value(
-            "from",
-            "expected a span of at most 92 days",
-        ));
-    }
-    query.finish((from, to))
+        "expected a span of at most 92 days"
+    } else {
+        return Ok((from, to));
+    };
+    let errors = vec![FieldError::value("from", message)];
+    Err(Problem::new(ProblemCode::InvalidSpan).with_errors(errors))
 }
 
 fn one(call: &Call, record: &KeyRecord) -> Response {

@@ -4,7 +4,8 @@ use http::Method;
 use utoipa::OpenApi as _;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::{
-    Content, Header, Info, OpenApi, Ref, Required, ResponseBuilder, Type, schema::ObjectBuilder,
+    Content, Header, Info, OpenApi, Ref, RefOr, Required, ResponseBuilder, Type,
+    schema::ObjectBuilder,
 };
 
 use super::authorise::OwnerAuthoriser;
@@ -88,6 +89,11 @@ fn add_problems(path: &str, method: &Method, operation: &mut Operation) {
             ),
         ]);
     }
+    if path.ends_with("/rotate") || path.ends_with("/revoke") {
+        if let Some(RefOr::T(body)) = &mut operation.request_body {
+            body.required = Some(Required::False);
+        }
+    }
     if is_change && path.contains("{id}") {
         problems.push(("412", "The key has another revision"));
         add_if_match(operation);
@@ -111,11 +117,10 @@ fn add_if_match(operation: &mut Operation) {
     parameter.parameter_in = ParameterIn::Header;
     parameter.required = Required::False;
     parameter.description = Some(
-        "The `ETag` of the key as the client knows it; another revision is not changed".to_owned(),
+        "The `ETag` of the key as the client knows it; another revision, or what is no tag, is 412"
+            .to_owned(),
     );
-    let tags = ObjectBuilder::new()
-        .schema_type(Type::String)
-        .pattern(Some(r#"^(\*|(W/)?"[!#-~]*")$"#));
+    let tags = ObjectBuilder::new().schema_type(Type::String);
     parameter.schema = Some(tags.into());
     operation
         .parameters

@@ -21,6 +21,8 @@ pub enum ProblemCode {
     InvalidParameters,
     /// 422: members of the body are wrong; `errors` names them.
     InvalidFields,
+    /// 422: the span that `from` and `to` name is too long, or ends before it begins.
+    InvalidSpan,
     /// 422: the policy of this server does not allow it; `errors` names the members.
     OutsidePolicy,
     /// 403: the calling key may not give a key what it lacks itself.
@@ -53,7 +55,9 @@ impl ProblemCode {
     fn status(self) -> StatusCode {
         match self {
             Self::InvalidJson | Self::InvalidParameters => StatusCode::BAD_REQUEST,
-            Self::InvalidFields | Self::OutsidePolicy => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::InvalidFields | Self::InvalidSpan | Self::OutsidePolicy => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Self::ExceedsCaller => StatusCode::FORBIDDEN,
             Self::KeyNotFound | Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -72,6 +76,7 @@ impl ProblemCode {
             Self::InvalidJson => "expected one JSON text of at most 128 levels",
             Self::InvalidParameters => "some query parameters or header fields are wrong",
             Self::InvalidFields => "some members of the body are wrong",
+            Self::InvalidSpan => "expected from before to, and at most 92 days between them",
             Self::OutsidePolicy => "the policy of this server does not allow it",
             Self::ExceedsCaller => "a key may give no key what it lacks itself",
             Self::KeyNotFound => "no such key",

@@ -21,7 +21,7 @@ use crate::scope::set::ScopeSet;
 /// It adds
 /// - the security schemes `bearer` (`Authorization: Bearer tc_…`) and `api_key` (`X-API-Key: tc_…`), of
 ///   which either is enough;
-/// - to every operation, the scopes that it needs, and the answers 401 and 403 of a
+/// - to every operation, the scopes that it needs, and the answers 400, 401, 403 and 503 of a
 ///   [`DefaultResponder`](crate::middleware::DefaultResponder).
 ///
 /// An operation that says `security` itself, such as `security(())` for a public one, stays as it is.
@@ -99,8 +99,14 @@ impl ApiKeySecurity {
         let scopes: Vec<String> = scopes.iter().map(ToString::to_string).collect();
         let requirements = [BEARER, API_KEY].map(|name| SecurityRequirement::new(name, &scopes));
         operation.security = Some(requirements.into());
-        add_refusal(operation, "401", "Invalid or missing API key");
-        add_refusal(operation, "403", "The API key lacks a scope");
+        for (status, description) in [
+            ("400", "More than one API key"),
+            ("401", "Invalid or missing API key"),
+            ("403", "The API key lacks a scope"),
+            ("503", "API keys cannot be verified at the moment"),
+        ] {
+            add_refusal(operation, status, description);
+        }
     }
 
     fn bearer(&self) -> SecurityScheme {
@@ -150,12 +156,16 @@ fn add_refusal(operation: &mut Operation, status: &str, description: &str) {
         .content
         .entry("application/json".to_owned())
         .or_insert_with(|| RefOr::T(body));
-    let challenge = Header::new(ObjectBuilder::new().schema_type(Type::String));
-    // Of problems beside the refusal it is not there, so that nothing asks for it.
-    response
-        .headers
-        .entry("WWW-Authenticate".to_owned())
-        .or_insert_with(|| challenge.into());
+    let (name, kind) = match status {
+        "503" => ("Retry-After", Type::Integer),
+        _ => ("WWW-Authenticate", Type::String),
+    };
+    // Other answers of the status lack it, so that it is not said to be required.
+    let header = Header::new(ObjectBuilder::new().schema_type(kind));
+    let headers = &mut response.headers;
+    headers
+        .entry(name.to_owned())
+        .or_insert_with(|| header.into());
 }
 
 /// The body of a refusal.
