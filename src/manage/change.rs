@@ -23,17 +23,17 @@ impl<S: KeyRegistry> KeyManager<S> {
         now: Timestamp,
     ) -> Result<Arc<KeyRecord>, ManageError> {
         let context = self.acting.context(now)?;
-        let mandate = match &self.acting.maker {
-            Some(maker) => Some(maker.mandate(&self.store, now).await?),
-            None => None,
-        };
         // Only an update gives a key what a policy judges.
         let is_judged = matches!(change, KeyChange::Update(_)) && !self.policy.allows_everything();
-        if mandate.is_none() && !is_judged {
+        if self.acting.maker.is_none() && !is_judged {
             return Ok(self.store.apply(id, &change, &context).await?);
         }
         let mut tries = 0;
         loop {
+            let mandate = match &self.acting.maker {
+                Some(maker) => Some(maker.mandate(&self.store, now).await?),
+                None => None,
+            };
             let before = self.store.get(id).await?;
             let before = before.ok_or_else(ManageError::not_found)?;
             if let Some(mandate) = &mandate {

@@ -161,7 +161,8 @@ impl<S: KeyRegistry> KeyManager<S> {
         Ok(self.store.usage(id, hours).await?)
     }
 
-    /// Changes name, scopes, expiration date or metadata of a key.
+    /// Changes name, scopes, expiration date or metadata of a key, and disables or enables it, in one
+    /// step.
     ///
     /// # Errors
     ///

@@ -163,7 +163,7 @@ impl AuditEntry {
     /// | action | its members |
     /// | --- | --- |
     /// | `issued` | `name`, `scopes`, `expires_at`, `metadata` |
-    /// | `updated` | those of the four that changed, each an object with `from` and `to` |
+    /// | `updated` | those of the four and `disabled` that changed, each an object with `from` and `to` |
     /// | `rotated` | `version`, `prefix` and `others_retire_at` of the new secret |
     /// | others | none |
     pub fn detail(&self) -> &str {

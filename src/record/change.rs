@@ -20,7 +20,7 @@ use crate::key::token::KeyPrefix;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyChange {
-    /// Changes name, scopes, expiration date or metadata.
+    /// Changes name, scopes, expiration date, metadata, or whether the key is disabled.
     Update(KeyUpdate),
     /// Refuses the key until it is enabled.
     Disable,
@@ -115,6 +115,9 @@ fn updated(mut record: KeyRecord, update: &KeyUpdate) -> KeyRecord {
     }
     if let Some(expires_at) = update.expires_at() {
         record.expires_at = expires_at.map(Moment::floor);
+    }
+    if let Some(disabled) = update.disabled() {
+        record = record.with_disabled(disabled);
     }
     match update.metadata() {
         Some(metadata) => record.with_metadata(metadata.clone()),

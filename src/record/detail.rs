@@ -32,6 +32,8 @@ struct Updated<'a> {
     expires_at: Option<Step<Option<Timestamp>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<Step<&'a Metadata>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disabled: Option<Step<bool>>,
 }
 
 #[derive(Serialize)]
@@ -67,6 +69,7 @@ pub(super) fn of_change(
             scopes: Step::between(before.scopes(), after.scopes()),
             expires_at: Step::between(before.expires_at(), after.expires_at()),
             metadata: Step::between(before.metadata(), after.metadata()),
+            disabled: Step::between(before.is_disabled(), after.is_disabled()),
         }),
         (
             KeyChange::Rotate {

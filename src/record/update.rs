@@ -6,7 +6,8 @@ use super::metadata::Metadata;
 use super::moment::Moment;
 use crate::scope::set::ScopeSet;
 
-/// A change of name, scopes, expiration date or metadata, in one step; what it does not name stays.
+/// A change of name, scopes, expiration date, metadata, or whether a key is disabled, in one step; what
+/// it does not name stays.
 ///
 /// The date is kept to the microsecond.
 ///
@@ -24,6 +25,7 @@ pub struct KeyUpdate {
     scopes: Option<ScopeSet>,
     expires_at: Option<Expiration>,
     metadata: Option<Metadata>,
+    disabled: Option<bool>,
 }
 
 /// An expiration date, or none.
@@ -71,6 +73,15 @@ impl KeyUpdate {
         }
     }
 
+    /// Disables the key, or enables it.
+    #[must_use]
+    pub fn with_disabled(self, disabled: bool) -> Self {
+        Self {
+            disabled: Some(disabled),
+            ..self
+        }
+    }
+
     /// The new name, if it changes.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
@@ -90,5 +101,10 @@ impl KeyUpdate {
     /// The new metadata, if it changes.
     pub fn metadata(&self) -> Option<&Metadata> {
         self.metadata.as_ref()
+    }
+
+    /// Whether the key shall be disabled, if that changes.
+    pub fn disabled(&self) -> Option<bool> {
+        self.disabled
     }
 }

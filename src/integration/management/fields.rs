@@ -233,14 +233,33 @@ const OURS: &[&str] = &[
 ];
 const NOT_HERE: &str = "expected no such member: it is not the client's to set here";
 
-/// A time of RFC 3339, and none of the longer forms that jiff also reads.
+/// A time of RFC 3339 (section 5.6), and none of the other forms that jiff also reads.
 pub(super) fn parse_time(text: &str) -> Option<Timestamp> {
     let octets = text.as_bytes();
-    let is_plain = octets.len() >= "2027-01-31T00:00:00Z".len()
-        && octets.len() <= 64
-        && matches!(octets[10], b'T' | b't' | b' ')
-        && !text.contains(['[', ','])
-        && octets[..4].iter().all(u8::is_ascii_digit);
+    let (date_time, rest) = octets.split_at_checked("2027-01-31T00:00:00".len())?;
+    let has_form = |octets: &[u8], form: &[u8]| {
+        octets.len() == form.len()
+            && octets.iter().zip(form).all(|(octet, form)| match form {
+                b'0' => octet.is_ascii_digit(),
+                b'T' => matches!(octet, b'T' | b't' | b' '),
+                b'Z' => matches!(octet, b'Z' | b'z'),
+                b'+' => matches!(octet, b'+' | b'-'),
+                form => octet == form,
+            })
+    };
+    let offset = match rest.strip_prefix(b".") {
+        Some(fraction) => {
+            let digits = fraction.iter().take_while(|octet| octet.is_ascii_digit());
+            let digits = digits.count();
+            if !(1..=9).contains(&digits) {
+                return None;
+            }
+            &fraction[digits..]
+        }
+        None => rest,
+    };
+    let is_plain = has_form(date_time, b"0000-00-00T00:00:00")
+        && (has_form(offset, b"Z") || has_form(offset, b"+00:00"));
     is_plain.then(|| text.parse().ok()).flatten()
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{OriginalUri, Path, Request, State};
 use axum::response::Response;
 use http::header::{HeaderValue, LOCATION};
@@ -102,21 +103,17 @@ pub(super) async fn list(State(api): State<Shared>, request: Request) -> Answer 
     responses((status = 200, description = "The key", body = KeyResource,
         headers(("ETag" = String, description = "The revision of the key")))),
 )]
-pub(super) async fn show(
-    State(api): State<Shared>,
-    Path(id): Path<String>,
-    request: Request,
-) -> Answer {
+pub(super) async fn show(State(api): State<Shared>, id: KeyPath, request: Request) -> Answer {
     let (head, _) = request.into_parts();
     let call = api.call(&head)?;
-    let record = call.record(&id).await?;
+    let record = call.record(text(&id)).await?;
     Parameters::of(&head.uri, &[]).finish(())?;
     Ok(one(&call, &record))
 }
 
-/// Changes name, scopes, expiration date and metadata, or disables or enables a key.
+/// Changes name, scopes, expiration date and metadata, and disables or enables a key, in one step.
 ///
-/// `disabled` stands alone. What a key is given is bounded by what the calling key has.
+/// What a key is given is bounded by what the calling key has.
 #[utoipa::path(
     patch, path = "/keys/{id}", tag = "Keys",
     params(("id" = String, Path, description = "The id of the key")),
@@ -127,25 +124,15 @@ pub(super) async fn show(
     responses((status = 200, description = "The key after the change", body = KeyResource,
         headers(("ETag" = String, description = "The revision of the key")))),
 )]
-pub(super) async fn change(
-    State(api): State<Shared>,
-    Path(id): Path<String>,
-    request: Request,
-) -> Answer {
+pub(super) async fn change(State(api): State<Shared>, id: KeyPath, request: Request) -> Answer {
     let (head, body) = request.into_parts();
     let call = api.call(&head)?;
-    let record = call.record(&id).await?;
+    let record = call.record(text(&id)).await?;
     Parameters::of(&head.uri, &[]).finish(())?;
     let body = read(&head, body, false, Some("application/merge-patch+json")).await?;
-    let patch = input::patch(body)?;
+    let update = input::patch(body)?;
     let call = condition(call, &head, &record)?;
-    let id = record.id();
-    let keys = call.keys();
-    let record = match (patch.update, patch.disabled) {
-        (Some(update), _) => keys.update(&id, update).await,
-        (None, Some(true)) => keys.disable(&id).await,
-        (None, _) => keys.enable(&id).await,
-    };
+    let record = call.keys().update(&record.id(), update).await;
     let record = record.map_err(|error| call.lost(error))?;
     Ok(one(&call, &record))
 }
@@ -158,14 +145,10 @@ pub(super) async fn change(
     responses((status = 200, description = "The key, with its new plaintext", body = IssuedResource<'static>,
         headers(("ETag" = String, description = "The revision of the key")))),
 )]
-pub(super) async fn rotate(
-    State(api): State<Shared>,
-    Path(id): Path<String>,
-    request: Request,
-) -> Answer {
+pub(super) async fn rotate(State(api): State<Shared>, id: KeyPath, request: Request) -> Answer {
     let (head, body) = request.into_parts();
     let call = api.call(&head)?;
-    let record = call.record(&id).await?;
+    let record = call.record(text(&id)).await?;
     Parameters::of(&head.uri, &[]).finish(())?;
     let grace = input::grace(read(&head, body, true, None).await?)?;
     let call = condition(call, &head, &record)?;
@@ -182,14 +165,10 @@ pub(super) async fn rotate(
     responses((status = 200, description = "The key after the change", body = KeyResource,
         headers(("ETag" = String, description = "The revision of the key")))),
 )]
-pub(super) async fn revoke(
-    State(api): State<Shared>,
-    Path(id): Path<String>,
-    request: Request,
-) -> Answer {
+pub(super) async fn revoke(State(api): State<Shared>, id: KeyPath, request: Request) -> Answer {
     let (head, body) = request.into_parts();
     let call = api.call(&head)?;
-    let record = call.record(&id).await?;
+    let record = call.record(text(&id)).await?;
     Parameters::of(&head.uri, &[]).finish(())?;
     let reason = input::reason(read(&head, body, true, None).await?)?;
     let call = condition(call, &head, &record)?;
@@ -214,14 +193,10 @@ pub(super) async fn revoke(
             body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn usage(
-    State(api): State<Shared>,
-    Path(id): Path<String>,
-    request: Request,
-) -> Answer {
+pub(super) async fn usage(State(api): State<Shared>, id: KeyPath, request: Request) -> Answer {
     let (head, _) = request.into_parts();
     let call = api.call(&head)?;
-    let record = call.record(&id).await?;
+    let record = call.record(text(&id)).await?;
     let (from, to) = span(&head.uri, call.now())?;
     let hours = call.keys().usage(&record.id(), from..to).await?;
     Ok(ok(&UsageResource {
@@ -239,14 +214,10 @@ pub(super) async fn usage(
     params(("id" = String, Path, description = "The id of the key")),
     responses((status = 200, description = "The advice, if any", body = AdviceListResource)),
 )]
-pub(super) async fn advice(
-    State(api): State<Shared>,
-    Path(id): Path<String>,
-    request: Request,
-) -> Answer {
+pub(super) async fn advice(State(api): State<Shared>, id: KeyPath, request: Request) -> Answer {
     let (head, _) = request.into_parts();
     let call = api.call(&head)?;
-    let record = call.record(&id).await?;
+    let record = call.record(text(&id)).await?;
     Parameters::of(&head.uri, &[]).finish(())?;
     let advice = call.keys().advice(&record.id()).await?;
     Ok(ok(&AdviceListResource {
@@ -318,6 +289,13 @@ fn entry_number(text: &str) -> Option<u64> {
 fn original(head: &Parts) -> &Uri {
     let original = head.extensions.get::<OriginalUri>();
     original.map_or(&head.uri, |OriginalUri(uri)| uri)
+}
+
+type KeyPath = Result<Path<String>, PathRejection>;
+
+/// What stands in the place of an id. What is no text is the id of no key.
+fn text(id: &KeyPath) -> &str {
+    id.as_ref().map_or("", |Path(id)| id)
 }
 
 const CURSOR: &str = "expected the next_cursor of a page";

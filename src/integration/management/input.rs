@@ -38,30 +38,13 @@ pub(super) fn new_key(owner: &str, body: Json) -> Result<NewKey, Problem> {
     fields.finish(new)
 }
 
-/// What a client changes of a key.
-#[derive(Debug)]
-pub(super) struct Patch {
-    pub(super) update: Option<KeyUpdate>,
-    pub(super) disabled: Option<bool>,
-}
-
-pub(super) fn patch(body: Json) -> Result<Patch, Problem> {
+/// What a client changes of a key, in one step.
+pub(super) fn patch(body: Json) -> Result<KeyUpdate, Problem> {
     let mut fields = Fields::of(body);
-    let members = ["/name", "/scopes", "/expires_at", "/metadata"];
-    let updates = members.into_iter().any(|member| fields.has(member));
-    let switches = fields.has("/disabled");
-    if updates == switches {
-        let message = if updates {
-            "expected disabled alone: it is a change of its own"
-        } else {
-            "expected at least one of name, scopes, expires_at, metadata and disabled"
-        };
-        let (field, code) = if updates {
-            ("/disabled", FieldErrorCode::Value)
-        } else {
-            ("", FieldErrorCode::Missing)
-        };
-        fields.refuse(FieldError::new(field, code, message));
+    let members = ["/name", "/scopes", "/expires_at", "/metadata", "/disabled"];
+    if !members.into_iter().any(|member| fields.has(member)) {
+        let message = "expected at least one of name, scopes, expires_at, metadata and disabled";
+        fields.refuse(FieldError::new("", FieldErrorCode::Missing, message));
     }
     let mut update = KeyUpdate::new();
     if let Some(name) = fields.name("/name") {
@@ -76,11 +59,10 @@ pub(super) fn patch(body: Json) -> Result<Patch, Problem> {
     if let Some(metadata) = fields.metadata("/metadata") {
         update = update.with_metadata(metadata);
     }
-    let disabled = fields.boolean("/disabled");
-    fields.finish(Patch {
-        update: updates.then_some(update),
-        disabled,
-    })
+    if let Some(disabled) = fields.boolean("/disabled") {
+        update = update.with_disabled(disabled);
+    }
+    fields.finish(update)
 }
 
 /// How long the old secrets of a rotated key work on.

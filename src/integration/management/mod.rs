@@ -20,7 +20,7 @@
 //! | `POST /keys` | makes a key, and shows its plaintext once |
 //! | `GET /keys` | lists the owner's keys, in pages |
 //! | `GET /keys/{id}` | shows a key |
-//! | `PATCH /keys/{id}` | changes name, scopes, expiration date, metadata, or disables |
+//! | `PATCH /keys/{id}` | changes name, scopes, expiration date and metadata, disables and enables |
 //! | `POST /keys/{id}/rotate` | gives a key a new secret, and shows it once |
 //! | `POST /keys/{id}/revoke` | refuses a key for ever |
 //! | `GET /keys/{id}/usage` | tells how often a key was used, by hour |

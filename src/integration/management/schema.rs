@@ -27,7 +27,7 @@ pub(super) struct CreateKey {
     metadata: BTreeMap<String, String>,
 }
 
-/// What to change of a key; what is missing stays. `disabled` stands alone.
+/// What to change of a key; what is missing stays.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PatchKey {

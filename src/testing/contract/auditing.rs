@@ -54,6 +54,8 @@ async fn each_change(store: &dyn KeyRegistry) -> Outcome {
         KeyChange::Update(update().with_scopes([Scope::WRITE, Scope::DELETE])),
         KeyChange::Update(update().with_expires_at(Some(at(9_000)))),
         KeyChange::Update(update().with_metadata(Metadata::new().with("a", "b"))),
+        KeyChange::Update(update().with_disabled(true)),
+        KeyChange::Update(update().with_name("Back").with_disabled(false)),
         KeyChange::Update(
             update()
                 .with_name("All")

@@ -64,8 +64,12 @@ async fn update(store: &dyn KeyRegistry) -> Outcome {
         update().with_metadata(Metadata::new().with("team", "payments")),
         update().with_name("Named"),
         update().with_metadata(Metadata::new()),
+        update().with_disabled(true),
+        update().with_name("Disabled still"),
+        update().with_disabled(false).with_name("Enabled"),
         update()
             .with_name("All")
+            .with_disabled(true)
             .with_scopes(Scope::READ)
             .with_expires_at(Some(at(-1))),
     ] {
