@@ -1,0 +1,22 @@
+//! The management API, through its router.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![cfg(feature = "management")]
+
+#[path = "management/bad_input.rs"]
+mod bad_input;
+#[path = "management/bounds.rs"]
+mod bounds;
+#[path = "management/conditions.rs"]
+mod conditions;
+#[path = "management/escalation.rs"]
+mod escalation;
+#[path = "management/kit.rs"]
+mod kit;
+#[path = "management/life.rs"]
+mod life;
+#[path = "management/listing.rs"]
+mod listing;
+#[path = "management/owners.rs"]
+mod owners;
+#[path = "management/plaintext.rs"]
+mod plaintext;
