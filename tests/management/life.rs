@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use http::Request;
 use axum::body::Body;
+use http::Request;
 use serde_json::{Value, json};
 use tower_api_key::store::{KeyUse, UsageBatch};
 use tower_api_key::{KeyRegistry, Scope};
@@ -69,7 +69,10 @@ async fn a_patch_changes_everything_in_one_step() {
         "name": "b", "scopes": ["read"], "expires_at": "2026-02-01T01:00:00+01:00",
         "metadata": {"a": "b"}, "disabled": true,
     });
-    let changed = server.ask(&maker, "PATCH", &target, Some(patch)).await.expect(200);
+    let changed = server
+        .ask(&maker, "PATCH", &target, Some(patch))
+        .await
+        .expect(200);
     assert_eq!(changed["name"], "b");
     assert_eq!(changed["scopes"], json!(["read"]));
     assert_eq!(changed["expires_at"], "2026-02-01T00:00:00Z");
@@ -78,22 +81,36 @@ async fn a_patch_changes_everything_in_one_step() {
 
     let patch = json!({"disabled": false, "expires_at": null});
     let mut merge = request(&maker, "PATCH", &target, Some(patch));
-    let media_type = "application/merge-patch+json; charset=utf-8".parse().unwrap();
+    let media_type = "application/merge-patch+json; charset=utf-8"
+        .parse()
+        .unwrap();
     merge.headers_mut().insert("content-type", media_type);
     let enabled = server.send(merge).await.expect(200);
-    assert_eq!((&enabled["status"], &enabled["expires_at"]), (&json!("active"), &Value::Null));
+    assert_eq!(
+        (&enabled["status"], &enabled["expires_at"]),
+        (&json!("active"), &Value::Null)
+    );
 
     let trail = server.get(&maker, "/audit?limit=2").await.expect(200);
-    assert_eq!(trail["entries"][0]["detail"]["disabled"], json!({"from": true, "to": false}));
+    assert_eq!(
+        trail["entries"][0]["detail"]["disabled"],
+        json!({"from": true, "to": false})
+    );
     assert_eq!(trail["entries"][1]["action"], "updated");
-    assert_eq!(trail["entries"][1]["actor"], format!("key:{}", maker.record.id()));
+    assert_eq!(
+        trail["entries"][1]["actor"],
+        format!("key:{}", maker.record.id())
+    );
 }
 
 #[tokio::test]
 async fn a_rotation_hands_out_a_new_secret_and_ends_the_old_after_its_grace() {
     let server = server();
     let maker = server.manager_of("acct_42", &[]).await;
-    let made = server.ask(&maker, "POST", "/keys", Some(json!({"name": "a"}))).await.expect(201);
+    let made = server
+        .ask(&maker, "POST", "/keys", Some(json!({"name": "a"})))
+        .await
+        .expect(201);
     let target = format!("/keys/{}/rotate", id_of(&made));
     let grace = json!({"grace_seconds": 3600});
     let rotated = server.ask(&maker, "POST", &target, Some(grace)).await;
@@ -117,19 +134,41 @@ async fn a_rotation_hands_out_a_new_secret_and_ends_the_old_after_its_grace() {
 async fn a_revocation_keeps_its_first_reason_and_ends_all_changes() {
     let server = server();
     let maker = server.manager_of("acct_42", &[]).await;
-    let made = server.ask(&maker, "POST", "/keys", Some(json!({"name": "a"}))).await.expect(201);
+    let made = server
+        .ask(&maker, "POST", "/keys", Some(json!({"name": "a"})))
+        .await
+        .expect(201);
     let target = format!("/keys/{}", id_of(&made));
     let revoke = format!("{target}/revoke");
-    let revoked = server.ask(&maker, "POST", &revoke, Some(json!({"reason": "leaked"}))).await;
+    let revoked = server
+        .ask(&maker, "POST", &revoke, Some(json!({"reason": "leaked"})))
+        .await;
     let revoked = revoked.expect(200);
     assert_eq!(revoked["status"], "revoked");
-    assert_eq!(revoked["revoked"], json!({"at": "2026-01-01T00:00:00Z", "reason": "leaked"}));
-    assert!(server.keys.verifier().verify(made["key"].as_str().unwrap()).await.is_err());
+    assert_eq!(
+        revoked["revoked"],
+        json!({"at": "2026-01-01T00:00:00Z", "reason": "leaked"})
+    );
+    assert!(
+        server
+            .keys
+            .verifier()
+            .verify(made["key"].as_str().unwrap())
+            .await
+            .is_err()
+    );
 
-    assert_eq!(server.ask(&maker, "POST", &revoke, None).await.expect(200), revoked);
-    let patch = server.ask(&maker, "PATCH", &target, Some(json!({"name": "b"}))).await;
+    assert_eq!(
+        server.ask(&maker, "POST", &revoke, None).await.expect(200),
+        revoked
+    );
+    let patch = server
+        .ask(&maker, "PATCH", &target, Some(json!({"name": "b"})))
+        .await;
     assert_eq!(patch.expect_problem(409, "key_state"), [""; 0]);
-    let rotate = server.ask(&maker, "POST", &format!("{target}/rotate"), None).await;
+    let rotate = server
+        .ask(&maker, "POST", &format!("{target}/rotate"), None)
+        .await;
     assert_eq!(rotate.expect_problem(409, "key_state"), [""; 0]);
 }
 
@@ -140,22 +179,36 @@ async fn usage_is_told_by_hour_within_the_span() {
     let id = maker.record.id();
     server.clock.advance(Duration::from_secs(30 * 60));
     let used = |at: &str, allowed| {
-        KeyUse::new(id, 1, at.parse().unwrap()).with_allowed(allowed).with_refused(1)
+        KeyUse::new(id, 1, at.parse().unwrap())
+            .with_allowed(allowed)
+            .with_refused(1)
     };
-    let uses = [used("2025-12-01T10:05:00Z", 7), used("2026-01-01T00:10:00Z", 3)];
-    server.keys.store().record_usage(&UsageBatch::new([1; 16], 1, uses)).await.unwrap();
+    let uses = [
+        used("2025-12-01T10:05:00Z", 7),
+        used("2026-01-01T00:10:00Z", 3),
+    ];
+    server
+        .keys
+        .store()
+        .record_usage(&UsageBatch::new([1; 16], 1, uses))
+        .await
+        .unwrap();
 
-    let hour = |hour: &str, allowed: u64| {
-        json!({"hour": hour, "secret_version": 1, "allowed": allowed, "refused": 1})
-    };
-    let week = server.get(&maker, &format!("/keys/{id}/usage")).await.expect(200);
+    let hour = |hour: &str, allowed: u64| json!({"hour": hour, "secret_version": 1, "allowed": allowed, "refused": 1});
+    let week = server
+        .get(&maker, &format!("/keys/{id}/usage"))
+        .await
+        .expect(200);
     let expected = json!({
         "from": "2025-12-25T00:00:00Z", "to": "2026-01-01T00:30:00Z", "allowed": 3, "refused": 1,
         "hours": [hour("2026-01-01T00:00:00Z", 3)],
     });
     assert_eq!(week, expected);
     let span = "from=2025-12-01T10:59:59Z&to=2026-01-01T00:00:00Z";
-    let span = server.get(&maker, &format!("/keys/{id}/usage?{span}")).await.expect(200);
+    let span = server
+        .get(&maker, &format!("/keys/{id}/usage?{span}"))
+        .await
+        .expect(200);
     assert_eq!(span["hours"], json!([hour("2025-12-01T10:00:00Z", 7)]));
 }
 
@@ -163,7 +216,9 @@ async fn usage_is_told_by_hour_within_the_span() {
 async fn advice_is_told_with_stable_codes() {
     let server = server();
     let maker = server.manager_of("acct_42", &[]).await;
-    let advice = server.get(&maker, &format!("/keys/{}/advice", maker.record.id())).await;
+    let advice = server
+        .get(&maker, &format!("/keys/{}/advice", maker.record.id()))
+        .await;
     let expected = json!({"advice": [
         {"code": "no_expiration", "message": "it has no expiration date"},
     ]});
@@ -190,7 +245,7 @@ async fn head_answers_as_get_without_content() {
 async fn what_is_not_there_is_a_problem_too() {
     let server = server();
     let maker = server.manager_of("acct_42", &[]).await;
-    for target in ["/", "/key", "/keys/", "/keys/x/y", "/audit/"] {
+    for target in ["/key", "/keys/", "/keys/x/y", "/audit/"] {
         let answer = server.get(&maker, target).await;
         assert_eq!(answer.expect_problem(404, "not_found"), [""; 0], "{target}");
     }
@@ -210,11 +265,21 @@ async fn what_is_not_there_is_a_problem_too() {
 #[tokio::test]
 async fn without_the_scope_or_a_key_the_answer_is_the_layers() {
     let server = server();
-    let plain = server.keys.issue(tower_api_key::NewKey::new("acct_42", "plain")).await.unwrap();
+    let plain = server
+        .keys
+        .issue(tower_api_key::NewKey::new("acct_42", "plain"))
+        .await
+        .unwrap();
     let refused = server.get(&plain, "/keys").await;
     let challenge = r#"Bearer realm="api", error="insufficient_scope", scope="keys:manage""#;
-    assert_eq!((refused.status.as_u16(), refused.header("www-authenticate")), (403, challenge));
-    let nobody = Request::builder().uri("/api/v1/keys").body(Body::empty()).unwrap();
+    assert_eq!(
+        (refused.status.as_u16(), refused.header("www-authenticate")),
+        (403, challenge)
+    );
+    let nobody = Request::builder()
+        .uri("/api/v1/keys")
+        .body(Body::empty())
+        .unwrap();
     let nobody = server.send(nobody).await;
     assert_eq!(nobody.status.as_u16(), 401);
     assert_eq!(nobody.header("www-authenticate"), r#"Bearer realm="api""#);
@@ -226,7 +291,9 @@ async fn a_clock_that_was_never_set_makes_nothing() {
     let maker = server.manager_of("acct_42", &[]).await;
     let stored = server.stored("acct_42").await;
     server.clock.set("1969-12-31T23:59:59Z".parse().unwrap());
-    let answer = server.ask(&maker, "POST", "/keys", Some(json!({"name": "a"}))).await;
+    let answer = server
+        .ask(&maker, "POST", "/keys", Some(json!({"name": "a"})))
+        .await;
     assert_eq!(answer.status.as_u16(), 503, "{answer:?}");
     assert_eq!(server.stored("acct_42").await, stored);
 }
