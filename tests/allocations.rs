@@ -15,11 +15,13 @@ use std::task::{Context, Poll, Waker};
 use futures::executor::block_on;
 use http::{HeaderValue, Request, Response, header};
 use http_body_util::Full;
+use jiff::Timestamp;
 use support::{Answered, Keys, issue, keys};
 use tower::{Layer, Service};
 use tower_api_key::middleware::ApiKeyAuth;
+use tower_api_key::policy::{RequestHead, Requirement};
 use tower_api_key::usage::UsageMonitor;
-use tower_api_key::{ApiKeyLayer, Identity, Scope};
+use tower_api_key::{ApiKeyLayer, Identity, Scope, ScopeSet};
 
 /// Counts the calls of each thread for itself, so that tests beside each other do not mix.
 struct Counting;
@@ -159,6 +161,32 @@ fn one_hot_key(keys: &Keys, mut service: ApiKeyAuth<Inner>) {
             cost(&mut service, request(X_API_KEY, key.expose_secret())),
             forced
         );
+    }
+}
+
+/// What is noted of a scope of one's own allocates nothing.
+#[test]
+fn exercising_any_scope_costs_nothing() {
+    const REPORTS: Scope = Scope::from_static("reports");
+    let keys = keys();
+    let key = block_on(issue(&keys, [Scope::READ, REPORTS])).key;
+    let asked = ScopeSet::from(REPORTS);
+    let policy = move |_: &RequestHead<'_>| Requirement::Scopes(asked.clone());
+    let layer = ApiKeyLayer::new(keys.store().clone()).with_policy(policy);
+    let monitor = UsageMonitor::new();
+    let counting = layer.clone().with_usage(monitor.clone());
+    let [mut plain, mut counting] = [layer, counting].map(|layer| layer.layer(Inner));
+    let cost = |service: &mut _| cost(service, request(X_API_KEY, key.expose_secret()));
+    for _ in 0..100 {
+        cost(&mut counting);
+        monitor.drain(Timestamp::UNIX_EPOCH);
+    }
+    for round in 0..1_000 {
+        assert_eq!(cost(&mut counting), cost(&mut plain));
+        if round % 10 == 0 {
+            let uses = monitor.drain(Timestamp::UNIX_EPOCH);
+            assert_eq!(uses[0].exercised(), &ScopeSet::from(REPORTS));
+        }
     }
 }
 

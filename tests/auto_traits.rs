@@ -38,7 +38,7 @@ use tower_api_key::record::{
 use tower_api_key::scope::{InvalidScope, Scope, ScopeSet};
 use tower_api_key::store::{
     AuditPage, AuditPageRequest, KeyPage, KeyRegistry, KeyStore, KeyUse, MemoryStore, PageRequest,
-    StoreError, Transition, UsageBatch, UsageBucket,
+    ScopeUse, StoreError, Transition, UsageBatch, UsageBucket,
 };
 use tower_api_key::usage::{UsageMonitor, UsageStats};
 use tower_api_key::verify::Verifier;
@@ -89,6 +89,7 @@ fn users_can_move_share_and_clone_what_they_need() {
         Transition,
         UsageBatch,
         UsageBucket,
+        ScopeUse,
     )>();
     value::<(PageRequest, KeyPage)>();
     value::<(NewKey, LegacyKey, ManualClock, SystemClock)>();

@@ -10,6 +10,8 @@ mod books;
 mod broken;
 #[path = "contract_bites/careless.rs"]
 mod careless;
+#[path = "contract_bites/exercised.rs"]
+mod exercised;
 #[path = "contract_bites/fault.rs"]
 mod fault;
 #[path = "contract_bites/gossip.rs"]

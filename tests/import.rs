@@ -21,8 +21,8 @@ use tower_api_key::manage::{
 };
 use tower_api_key::record::{ChangeContext, KeyChange, KeyId, KeyRecord, Revocation};
 use tower_api_key::store::{
-    AuditPage, AuditPageRequest, KeyPage, PageRequest, StoreError, StoreErrorKind, UsageBatch,
-    UsageBucket,
+    AuditPage, AuditPageRequest, KeyPage, PageRequest, ScopeUse, StoreError, StoreErrorKind,
+    UsageBatch, UsageBucket,
 };
 use tower_api_key::{KeyManager, KeyRegistry, KeyStore, MemoryStore, Scope, ScopeSet};
 
@@ -376,6 +376,10 @@ impl KeyRegistry for Metered {
         hours: Range<Timestamp>,
     ) -> Result<Vec<UsageBucket>, StoreError> {
         self.inner.usage(id, hours).await
+    }
+
+    async fn scope_uses(&self, id: &KeyId) -> Result<Vec<ScopeUse>, StoreError> {
+        self.inner.scope_uses(id).await
     }
 
     async fn forget_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {

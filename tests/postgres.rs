@@ -289,9 +289,9 @@ async fn uses_move_forward_only() {
         KeyUse::new(id(1), 3, at(8)),
         KeyUse::new(id(2), 1, at(8)),
     ];
-    store.record_usage(&batch(uses)).await.unwrap();
+    store.record_usage(&batch(uses.clone())).await.unwrap();
     assert_eq!((last(0).await, last(1).await), (None, Some(at(9))));
-    store.record_usage(&batch([uses[0]])).await.unwrap();
+    store.record_usage(&batch([uses[0].clone()])).await.unwrap();
     assert_eq!(last(1).await, Some(at(9)));
     store.record_usage(&batch([])).await.unwrap();
     // A change leaves them alone, and a use undoes no change.

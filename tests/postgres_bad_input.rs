@@ -209,7 +209,7 @@ async fn tables_of_another_version_are_refused() {
         .await
         .unwrap();
     let none = format!(
-        "expected the tables version_* of version 1 in {address}, found none; call migrate()"
+        "expected the tables version_* of version 2 in {address}, found none; call migrate()"
     );
     assert_fails(store.find(&digest(1)).await, MISCONFIGURED, &none);
     assert_fails(
@@ -232,12 +232,12 @@ async fn tables_of_another_version_are_refused() {
     store.migrate().await.unwrap();
     assert_eq!(store.find(&digest(1)).await.unwrap(), None);
     for (version, found) in [
-        ("2", "version 2, made by a later release"),
+        ("3", "version 3, made by a later release"),
         ("-1", "version -1; call migrate()"),
     ] {
         server.sql(&format!("UPDATE version_meta SET version = {version}"));
         let message =
-            format!("expected the tables version_* of version 1 in {address}, found {found}");
+            format!("expected the tables version_* of version 2 in {address}, found {found}");
         assert_fails(store.migrate().await, MISCONFIGURED, &message);
         let late = keys::another("version_").await;
         assert_fails(late.find(&digest(1)).await, MISCONFIGURED, &message);

@@ -219,7 +219,7 @@ async fn ten_migrate_at_once() {
     for task in tasks.collect::<Vec<_>>() {
         task.await.unwrap();
     }
-    assert_eq!(server.sql("SELECT version FROM migrate_meta"), "1");
+    assert_eq!(server.sql("SELECT version FROM migrate_meta"), "2");
 }
 
 #[tokio::test]

@@ -15,11 +15,11 @@ use changes::{batch, context};
 use jiff::{SignedDuration, Timestamp};
 use keys::{at, digest, id, record, rotation, store, version};
 use server::PostgresServer;
-use tower_api_key::KeyRegistry;
 use tower_api_key::record::{ChangeContext, KeyChange, Revocation};
 use tower_api_key::store::{
-    AuditPageRequest, KeyUse, PostgresStore, StoreErrorKind, UsageBatch, UsageBucket,
+    AuditPageRequest, KeyUse, PostgresStore, ScopeUse, StoreErrorKind, UsageBatch, UsageBucket,
 };
+use tower_api_key::{KeyRegistry, Scope};
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
@@ -75,7 +75,7 @@ async fn sums_end_at_the_greatest_number_and_times_may_be_any() {
     store.insert(record(1), &context()).await.unwrap();
     let server = PostgresServer::shared().unwrap();
     let great = used(1, 0).with_allowed(u64::MAX).with_refused(3);
-    store.record_usage(&batch([great])).await.unwrap();
+    store.record_usage(&batch([great.clone()])).await.unwrap();
     server.sql(&format!(
         "UPDATE greatest_usage SET allowed = {}",
         i64::MAX - 5
@@ -262,4 +262,34 @@ async fn the_rights_of_the_documentation_suffice() {
     assert_eq!(entries.entries().len(), 3);
     assert_eq!(guest.forget_audit_before(at(1)).await.unwrap(), 3);
     assert_eq!(guest.forget_usage_before(at(1)).await.unwrap(), 0);
+}
+
+/// Tables of version 1 had no exercised scopes.
+#[tokio::test]
+async fn tables_of_the_first_version_are_brought_to_the_newest() {
+    let Some(old) = store("from_first_").await else {
+        return;
+    };
+    let server = PostgresServer::shared().unwrap();
+    let used = used(1, 0).with_exercised(Scope::READ);
+    old.insert(record(1), &context()).await.unwrap();
+    old.record_usage(&batch([used.clone()])).await.unwrap();
+    drop(old);
+    server.sql("DROP TABLE from_first_scope_uses; UPDATE from_first_meta SET version = 1");
+    let store = keys::another("from_first_").await;
+    let error = store.get(&id(1)).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Misconfigured);
+    assert!(
+        error
+            .to_string()
+            .ends_with("found version 1; call migrate()"),
+        "{error}"
+    );
+    store.migrate().await.unwrap();
+    assert_eq!(store.scope_uses(&id(1)).await.unwrap(), []);
+    store.record_usage(&batch([used])).await.unwrap();
+    let expected = ScopeUse::new(Scope::READ, START, START);
+    assert_eq!(store.scope_uses(&id(1)).await.unwrap(), [expected]);
+    assert_eq!(sums(&store, 1).await, [UsageBucket::new(START, 1, 2, 0)]);
+    store.migrate().await.unwrap();
 }

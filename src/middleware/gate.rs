@@ -61,7 +61,7 @@ pub(super) enum Opening {
 }
 
 impl Opening {
-    pub(super) fn access(self) -> Access<'static> {
+    fn access(self) -> Access<'static> {
         match self {
             Self::Anonymous => Access::Anonymous,
             Self::PublicPath => Access::PublicPath,
@@ -137,7 +137,8 @@ impl Gate {
         }
     }
 
-    /// Whether a key was verified, and covers what the request needs.
+    /// Whether a key was verified, and covers what the request needs; then it is counted, with the
+    /// scopes that it exercises.
     #[inline]
     pub(super) fn authorise(
         &self,
@@ -147,6 +148,9 @@ impl Gate {
         let identity = verified?;
         let denial = match self.policy.as_ref().requirement(head) {
             Requirement::Scopes(needed) if identity.scopes().contains_all(&needed) => {
+                if let Some(usage) = &self.usage {
+                    usage.count_allowed(&identity, &needed);
+                }
                 return Ok(identity);
             }
             Requirement::Scopes(needed) => {
@@ -166,16 +170,30 @@ impl Gate {
         Notice::of(identity, self.notice_lead?, || self.verifier.now())
     }
 
-    /// Counts the decision, and tells the observer.
+    /// Tells the observer that a key was let in; it is counted already.
     #[inline]
-    pub(super) fn report(&self, head: RequestHead<'_>, outcome: Result<Access<'_>, &Denial>) {
+    pub(super) fn report_allowed(&self, head: RequestHead<'_>, identity: &Identity) {
+        self.tell(head, Ok(Access::Key(identity)));
+    }
+
+    /// Counts that a request passed without a key, and tells the observer.
+    pub(super) fn report_open(&self, head: RequestHead<'_>, opening: Opening) {
         if let Some(usage) = &self.usage {
-            match &outcome {
-                Ok(Access::Key(identity)) => usage.count(Ok(identity)),
-                Ok(_) => usage.count_opening(),
-                Err(denial) => usage.count(Err(denial)),
-            }
+            usage.count_opening();
         }
+        self.tell(head, Ok(opening.access()));
+    }
+
+    /// Counts a refusal, and tells the observer.
+    pub(super) fn report_refused(&self, head: RequestHead<'_>, denial: &Denial) {
+        if let Some(usage) = &self.usage {
+            usage.count(Err(denial));
+        }
+        self.tell(head, Err(denial));
+    }
+
+    #[inline]
+    fn tell(&self, head: RequestHead<'_>, outcome: Result<Access<'_>, &Denial>) {
         if let Some(observer) = &self.observer {
             observer.decided(&Decision::new(head, outcome));
         }

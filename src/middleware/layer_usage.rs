@@ -6,7 +6,8 @@ use super::layer::ApiKeyLayer;
 use crate::usage::monitor::UsageMonitor;
 
 impl<R> ApiKeyLayer<R> {
-    /// Counts every decision in this monitor: who was let in, who was refused, and why.
+    /// Counts every decision in this monitor: who was let in and which scopes the policy asked for, who
+    /// was refused, and why.
     ///
     /// Default: nothing is counted. See [`usage`](crate::usage) for what writes the counts to a
     /// store.

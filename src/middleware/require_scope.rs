@@ -22,6 +22,7 @@ use crate::observe::decision::Decision;
 use crate::observe::observer::Observer;
 use crate::policy::head::RequestHead;
 use crate::scope::set::ScopeSet;
+use crate::usage::monitor::UsageMonitor;
 
 /// Asks the requests of one route for scopes, beside what the server's policy asks for.
 ///
@@ -46,6 +47,7 @@ pub struct RequireScope<R = DefaultResponder> {
     scopes: ScopeSet,
     challenges: Arc<Challenges>,
     observer: Option<Arc<dyn Observer>>,
+    usage: Option<UsageMonitor>,
     responder: R,
 }
 
@@ -56,6 +58,7 @@ impl RequireScope {
             scopes: scopes.into(),
             challenges: Arc::default(),
             observer: None,
+            usage: None,
             responder: DefaultResponder::new(),
         }
     }
@@ -83,6 +86,19 @@ impl<R> RequireScope<R> {
         }
     }
 
+    /// Notes in this monitor, that of the layer, that requests which pass here exercise the scopes.
+    /// Default: nobody does, and then nobody should be
+    /// [advised](crate::manage::AdvicePolicy::with_watched_scopes) on them.
+    ///
+    /// What counts is the layer's decision: a refusal here counts nothing.
+    #[must_use]
+    pub fn with_usage(self, usage: UsageMonitor) -> Self {
+        Self {
+            usage: Some(usage),
+            ..self
+        }
+    }
+
     /// Lets this responder answer refusals. Default: [`DefaultResponder`].
     #[must_use]
     pub fn with_responder<T>(self, responder: T) -> RequireScope<T> {
@@ -90,6 +106,7 @@ impl<R> RequireScope<R> {
             scopes: self.scopes,
             challenges: self.challenges,
             observer: self.observer,
+            usage: self.usage,
             responder,
         }
     }
@@ -168,7 +185,12 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         match self.required.check(request.extensions()) {
-            Ok(_) => ResponseFuture::passed(|| self.inner.call(request), None),
+            Ok(identity) => {
+                if let Some(usage) = &self.required.usage {
+                    usage.exercise(identity, &self.required.scopes);
+                }
+                ResponseFuture::passed(|| self.inner.call(request), None)
+            }
             Err(denial) => {
                 let (method, uri) = (request.method(), request.uri());
                 let response = self.required.refuse(method, uri, request.headers(), denial);

@@ -9,7 +9,6 @@ use super::extract::Lines;
 use super::gate::{Gate, Opening, Refused};
 use super::respond::Respond;
 use crate::identity::Identity;
-use crate::observe::decision::Access;
 
 /// What all clones of a service have in common.
 #[derive(Debug)]
@@ -28,7 +27,7 @@ impl<R> Shared<R> {
         identity: Identity,
     ) -> Mark {
         let head = self.gate.head(request);
-        self.gate.report(head, Ok(Access::Key(&identity)));
+        self.gate.report_allowed(head, &identity);
         admit::identify(&self.gate, request, lines, identity)
     }
 
@@ -40,7 +39,7 @@ impl<R> Shared<R> {
         opening: Opening,
     ) -> Mark {
         let head = self.gate.head(request);
-        self.gate.report(head, Ok(opening.access()));
+        self.gate.report_open(head, opening);
         admit::open(&self.gate, request, lines, opening)
     }
 
@@ -54,7 +53,7 @@ impl<R> Shared<R> {
     {
         let Refused { denial, notice } = refused;
         let head = self.gate.head(request);
-        self.gate.report(head, Err(&denial));
+        self.gate.report_refused(head, &denial);
         let mut response = answer(&self.responder, head, denial, &self.gate.challenges);
         response
             .headers_mut()

@@ -53,6 +53,14 @@ impl ScopeSet {
         }
     }
 
+    /// Those of [`COMMON`] that have these [bits](Self::common_bits).
+    pub(crate) const fn of_common_bits(bits: u8) -> Self {
+        Self {
+            common: bits & (Common::Read as u8 | Common::Write as u8 | Common::Delete as u8),
+            others: Others(None),
+        }
+    }
+
     /// The scopes among stored names, without those that are not scope names.
     ///
     /// For stores: no policy can ask for a name that is not a [`Scope`], so it grants nothing, and
@@ -112,6 +120,18 @@ impl ScopeSet {
                 .cloned()
                 .collect(),
         }
+    }
+
+    /// One bit for each scope of [`COMMON`].
+    #[inline]
+    pub(crate) fn common_bits(&self) -> u8 {
+        self.common
+    }
+
+    /// The scopes that have no such bit.
+    #[inline]
+    pub(crate) fn others(&self) -> impl Iterator<Item = &Scope> {
+        self.others.iter()
     }
 
     /// Whether the set is empty.

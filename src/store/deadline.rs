@@ -13,6 +13,7 @@ use super::error::{StoreError, StoreErrorKind};
 use super::key_store::KeyStore;
 use super::page::{KeyPage, PageRequest};
 use super::registry::KeyRegistry;
+use super::scope_use::ScopeUse;
 use super::usage::{UsageBatch, UsageBucket};
 use crate::key::digest::KeyDigest;
 use crate::record::change::KeyChange;
@@ -142,6 +143,10 @@ impl<S: KeyRegistry> KeyRegistry for DeadlineStore<S> {
         hours: Range<Timestamp>,
     ) -> Result<Vec<UsageBucket>, StoreError> {
         self.bound(self.inner.usage(id, hours)).await
+    }
+
+    async fn scope_uses(&self, id: &KeyId) -> Result<Vec<ScopeUse>, StoreError> {
+        self.bound(self.inner.scope_uses(id)).await
     }
 
     async fn forget_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {

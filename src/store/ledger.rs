@@ -5,18 +5,24 @@ use std::ops::Range;
 
 use jiff::Timestamp;
 
+use super::scope_use::ScopeUse;
 use super::usage::{KeyUse, UsageBatch, UsageBucket};
 use crate::record::id::KeyId;
 use crate::record::moment::Moment;
+use crate::scope::name::Scope;
 
-/// Sums of uses by key, and how far each writer has come.
+/// Sums of uses by key, the scopes that each exercised, and how far each writer has come.
 #[derive(Default)]
 pub(super) struct Ledger {
     by_key: BTreeMap<KeyId, Sums>,
+    scopes: BTreeMap<KeyId, BTreeMap<Scope, Hours>>,
     writers: BTreeMap<[u8; 16], Writer>,
 }
 
 type Sums = BTreeMap<(Moment, u32), Counts>;
+
+/// The first and the last.
+type Hours = (Moment, Moment);
 
 #[derive(Clone, Copy, Default)]
 struct Counts {
@@ -62,6 +68,7 @@ impl Ledger {
 
     /// Adds a use of a version that exists.
     pub(super) fn add(&mut self, one: &KeyUse) {
+        self.exercise(one);
         if one.allowed() == 0 && one.refused() == 0 {
             return;
         }
@@ -75,8 +82,41 @@ impl Ledger {
         }
     }
 
+    fn exercise(&mut self, one: &KeyUse) {
+        if one.exercised().is_empty() {
+            return;
+        }
+        let hour = Moment::floor(one.hour());
+        let scopes = self.scopes.entry(one.key()).or_default();
+        for scope in one.exercised().iter() {
+            match scopes.get_mut(scope) {
+                Some((first, last)) => {
+                    *first = hour.min(*first);
+                    *last = hour.max(*last);
+                }
+                None => {
+                    scopes.insert(scope.clone(), (hour, hour));
+                }
+            }
+        }
+    }
+
     pub(super) fn forget(&mut self, id: &KeyId) {
         self.by_key.remove(id);
+        self.forget_scopes(id);
+    }
+
+    pub(super) fn forget_scopes(&mut self, id: &KeyId) {
+        self.scopes.remove(id);
+    }
+
+    pub(super) fn scope_uses(&self, id: &KeyId) -> Vec<ScopeUse> {
+        let scopes = self.scopes.get(id).into_iter().flatten();
+        scopes
+            .map(|(scope, (first, last))| {
+                ScopeUse::new(scope.clone(), first.timestamp(), last.timestamp())
+            })
+            .collect()
     }
 
     pub(super) fn buckets(&self, id: &KeyId, hours: Range<Timestamp>) -> Vec<UsageBucket> {

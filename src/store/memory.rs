@@ -19,6 +19,7 @@ use super::ledger::Ledger;
 use super::page::{KeyPage, PageRequest};
 use super::registry::KeyRegistry;
 use super::replica;
+use super::scope_use::ScopeUse;
 use super::transition::Transition;
 use super::usage::{UsageBatch, UsageBucket};
 use crate::key::digest::KeyDigest;
@@ -36,6 +37,7 @@ use crate::record::secret::SecretVersion;
 /// octets and no scopes but the common three takes some 290 octets. Of the rest it holds the newest:
 /// 10,000 entries of the audit trail, 10,000 idempotency keys, the counts of 2,400 hours of a key
 /// and secret version, and the numbers of 10,000 writers of counts. Keep these longer in a database.
+/// The exercised scopes of a key stay until its scopes are changed.
 ///
 /// A thread keeps copies of the records that it is asked for most. That of a key which was changed
 /// or deleted answers no look-up any more, but stays in memory until another record takes its
@@ -184,6 +186,9 @@ impl MemoryStore {
             self.0.listeners.tell(FeedEvent::Changed(*id));
             return Ok(before);
         };
+        if after.scopes() != before.scopes() {
+            state.ledger.forget_scopes(id);
+        }
         let after = Arc::new(after);
         state.index.put(&after);
         // New before old: a rotation's new secret works before an old one ends.
@@ -307,6 +312,10 @@ impl KeyRegistry for MemoryStore {
         hours: Range<Timestamp>,
     ) -> Result<Vec<UsageBucket>, StoreError> {
         Ok(self.state()?.ledger.buckets(id, hours))
+    }
+
+    async fn scope_uses(&self, id: &KeyId) -> Result<Vec<ScopeUse>, StoreError> {
+        Ok(self.state()?.ledger.scope_uses(id))
     }
 
     async fn forget_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {

@@ -53,6 +53,7 @@ pub(crate) mod prefix;
 pub(crate) mod redis;
 pub(crate) mod registry;
 pub(crate) mod replica;
+pub(crate) mod scope_use;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
 pub(crate) mod transition;
@@ -76,6 +77,7 @@ pub use postgres::{PostgresOptions, PostgresStore};
 #[cfg(feature = "redis")]
 pub use redis::{RedisOptions, RedisStore};
 pub use registry::KeyRegistry;
+pub use scope_use::ScopeUse;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use transition::Transition;

@@ -10,6 +10,7 @@ use super::audit_page::{AuditPage, AuditPageRequest};
 use super::error::StoreError;
 use super::key_store::KeyStore;
 use super::page::{KeyPage, PageRequest};
+use super::scope_use::ScopeUse;
 use super::usage::{UsageBatch, UsageBucket};
 use crate::record::change::KeyChange;
 use crate::record::context::ChangeContext;
@@ -50,6 +51,11 @@ use crate::record::key::KeyRecord;
 /// or version that does not exist is left out, and one without counts adds to no sum; the number
 /// counts all the same. A batch without uses may be ignored. Sums of a version stay when a rotation
 /// drops it, and go when the key is deleted.
+///
+/// **Scopes.** Of a key and each scope that its uses [exercised](super::usage::KeyUse::exercised), a
+/// store keeps the first and the last hour, with or without counts. They go when a change gives the
+/// key other scopes, so that each of those is judged by the time for which the key has it; and when
+/// the key is deleted. Nothing else makes a store forget them.
 ///
 /// The feature `test-util` has a suite that holds a store to all of this: `testing::contract`.
 #[async_trait]
@@ -140,7 +146,8 @@ pub trait KeyRegistry: KeyStore {
     /// [`StoreError`] when the store fails.
     async fn forget_audit_before(&self, at: Timestamp) -> Result<u64, StoreError>;
 
-    /// Counts uses of keys, and notes the last. `last_used_at` only moves forwards.
+    /// Counts uses of keys, and notes the last, and which scopes they exercised. `last_used_at` only
+    /// moves forwards.
     ///
     /// # Errors
     ///
@@ -161,9 +168,17 @@ pub trait KeyRegistry: KeyStore {
         hours: Range<Timestamp>,
     ) -> Result<Vec<UsageBucket>, StoreError>;
 
+    /// When the key exercised which scopes, since it has those that it holds; ordered by scope. Nothing
+    /// is told of an unknown key.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store fails.
+    async fn scope_uses(&self, id: &KeyId) -> Result<Vec<ScopeUse>, StoreError>;
+
     /// Forgets the sums of hours that start before that time, of every key, and writers whose
     /// [latest use](UsageBatch::last_used_at) was before; returns how many sums it forgot. Last uses
-    /// stay.
+    /// and exercised scopes stay.
     ///
     /// # Errors
     ///
@@ -231,6 +246,10 @@ macro_rules! by_pointer {
                 hours: Range<Timestamp>,
             ) -> Result<Vec<UsageBucket>, StoreError> {
                 (**self).usage(id, hours).await
+            }
+
+            async fn scope_uses(&self, id: &KeyId) -> Result<Vec<ScopeUse>, StoreError> {
+                (**self).scope_uses(id).await
             }
 
             async fn forget_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {

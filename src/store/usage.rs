@@ -6,16 +6,18 @@ use jiff::Timestamp;
 
 use crate::record::id::KeyId;
 use crate::record::moment::Moment;
+use crate::scope::set::ScopeSet;
 
-/// How often one secret version of a key was used within an hour, and when last. The time is kept
-/// to the microsecond.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How often one secret version of a key was used within an hour, when last, and which scopes that
+/// needed. The time is kept to the microsecond.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyUse {
     key: KeyId,
     secret_version: u32,
     last_used_at: Moment,
     allowed: u64,
     refused: u64,
+    exercised: ScopeSet,
 }
 
 impl KeyUse {
@@ -31,6 +33,7 @@ impl KeyUse {
             last_used_at: Moment::floor(last_used_at),
             allowed: 0,
             refused: 0,
+            exercised: ScopeSet::new(),
         }
     }
 
@@ -48,6 +51,15 @@ impl KeyUse {
     pub fn with_refused(self, refused: u64) -> Self {
         Self {
             refused: refused.min(Self::MAX_COUNT),
+            ..self
+        }
+    }
+
+    /// Says which scopes the requests that were let in needed. Default: none.
+    #[must_use]
+    pub fn with_exercised(self, exercised: impl Into<ScopeSet>) -> Self {
+        Self {
+            exercised: exercised.into(),
             ..self
         }
     }
@@ -82,14 +94,19 @@ impl KeyUse {
         self.refused
     }
 
-    pub(crate) fn merged_with(self, other: Self) -> Self {
-        let last_used_at = self.last_used_at.max(other.last_used_at);
-        Self {
-            last_used_at,
-            ..self
+    /// Which scopes the requests that were let in needed.
+    pub fn exercised(&self) -> &ScopeSet {
+        &self.exercised
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) {
+        let sum = |one: u64, other| one.saturating_add(other).min(Self::MAX_COUNT);
+        self.last_used_at = self.last_used_at.max(other.last_used_at);
+        self.allowed = sum(self.allowed, other.allowed);
+        self.refused = sum(self.refused, other.refused);
+        if !self.exercised.contains_all(&other.exercised) {
+            self.exercised = self.exercised.union(&other.exercised);
         }
-        .with_allowed(self.allowed + other.allowed)
-        .with_refused(self.refused + other.refused)
     }
 }
 
@@ -128,7 +145,7 @@ impl UsageBatch {
         for one in uses {
             merged
                 .entry((one.key, one.secret_version, one.hour()))
-                .and_modify(|first| *first = first.merged_with(one))
+                .and_modify(|first| first.merge(&one))
                 .or_insert(one);
         }
         Self {
@@ -229,20 +246,27 @@ mod tests {
     fn a_batch_has_one_use_for_each_version_and_hour() {
         let [first, second] = [1, 2].map(|octet| KeyId::from_bytes([octet; 16]));
         let one = |key, version, at| KeyUse::new(key, version, time(at, 0));
+        let scopes = |names: &str| names.parse::<ScopeSet>().unwrap();
         let batch = UsageBatch::new(
             [7; 16],
             3,
             [
                 one(second, 1, 10).with_allowed(u64::MAX),
                 one(first, 2, 5).with_refused(1),
-                one(first, 1, 7).with_allowed(2).with_refused(1),
+                one(first, 1, 7)
+                    .with_allowed(2)
+                    .with_refused(1)
+                    .with_exercised(scopes("a read")),
                 one(second, 1, 3_600),
-                one(first, 1, 6).with_allowed(3),
+                one(first, 1, 6).with_allowed(3).with_exercised(scopes("b")),
                 one(second, 1, 9).with_allowed(1),
             ],
         );
         let expected = [
-            one(first, 1, 7).with_allowed(5).with_refused(1),
+            one(first, 1, 7)
+                .with_allowed(5)
+                .with_refused(1)
+                .with_exercised(scopes("read a b")),
             one(first, 2, 5).with_refused(1),
             one(second, 1, 10).with_allowed(KeyUse::MAX_COUNT),
             one(second, 1, 3_600),

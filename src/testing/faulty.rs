@@ -24,6 +24,7 @@ use crate::store::feed::{ChangeFeed, FeedListener};
 use crate::store::key_store::KeyStore;
 use crate::store::page::{KeyPage, PageRequest};
 use crate::store::registry::KeyRegistry;
+use crate::store::scope_use::ScopeUse;
 use crate::store::usage::{UsageBatch, UsageBucket};
 
 /// Puts faults before another store, to test what a server does then.
@@ -81,7 +82,8 @@ impl<S> FaultyStore<S> {
         }
     }
 
-    /// Puts this fault in that many per cent of the calls of `find`, `get`, `list`, `audit` and `usage`.
+    /// Puts this fault in that many per cent of the calls of `find`, `get`, `list`, `audit`, `usage`
+    /// and `scope_uses`.
     ///
     /// # Panics
     ///
@@ -282,6 +284,11 @@ impl<S: KeyRegistry> KeyRegistry for FaultyStore<S> {
         hours: Range<Timestamp>,
     ) -> Result<Vec<UsageBucket>, StoreError> {
         let call = self.inner.usage(id, hours);
+        self.serve(&self.look_ups, call, failed).await
+    }
+
+    async fn scope_uses(&self, id: &KeyId) -> Result<Vec<ScopeUse>, StoreError> {
+        let call = self.inner.scope_uses(id);
         self.serve(&self.look_ups, call, failed).await
     }
 

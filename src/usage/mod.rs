@@ -1,9 +1,10 @@
 //! Usage: how often each key is let in and refused, and when it was last used.
 //!
 //! A [`UsageMonitor`] counts every decision of a layer. On the request's way that is one atomic step
-//! in a table of the thread's own: no lock, no clock, no allocation, and nothing that two cores wait
-//! for. A `UsageFlusher` (feature `tokio`) writes the counts to the store, every 10 seconds and when
-//! it is shut down; a slow or failing store never touches a request.
+//! in a table of the thread's own, and a second one where a scope is new since the last collection:
+//! no lock, no clock, no allocation, and nothing that two cores wait for. A `UsageFlusher` (feature
+//! `tokio`) writes the counts to the store, every 10 seconds and when it is shut down; a slow or
+//! failing store never touches a request.
 //!
 //! ```
 //! # #[cfg(feature = "tokio")]
@@ -31,11 +32,16 @@
 //!
 //! - For each key and secret version: requests that were let in, and requests that were refused for
 //!   a scope. These go to the store, in sums of an hour, with the time of the last.
+//! - For each key: which scopes it exercised, to the hour. A scope is exercised by a request that is
+//!   let in and whose policy asks for it. That goes to the store too.
 //! - For each other reason for a refusal: how often it was given, in this process
 //!   ([`UsageMonitor::stats`]). Nothing of what was sent is kept.
 //!
 //! The layer's decision counts. Where [`RequireScope`](crate::middleware::RequireScope) refuses
-//! what the layer let in, the request counts as let in.
+//! what the layer let in, the request counts as let in, and has exercised what the layer's policy asked
+//! for. What is asked for behind the layer is exercised only if the monitor is told: by
+//! [`RequireScope::with_usage`](crate::middleware::RequireScope::with_usage), or where a handler looks
+//! at an identity's scopes, by [`UsageMonitor::exercise`].
 //!
 //! # Times
 //!
@@ -57,6 +63,7 @@ pub(crate) mod observer;
 pub(crate) mod options;
 #[cfg(feature = "tokio")]
 mod pending;
+mod scopes;
 mod shard;
 mod slot;
 mod spill;

@@ -9,11 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 
 use super::local::with_shard;
+use super::scopes::ScopeBits;
 use super::shard::Shard;
 use super::slot::{Outcome, Used};
 use super::stats::UsageStats;
 use crate::denial::{Denial, DenialKind};
 use crate::identity::Identity;
+use crate::scope::set::ScopeSet;
 use crate::store::usage::KeyUse;
 
 /// Counts the uses of keys; clones share one set of counts.
@@ -23,9 +25,12 @@ use crate::store::usage::KeyUse;
 ///
 /// # Bounds
 ///
-/// Each thread that counts takes 160 KiB, which a later thread takes over. A thread has slots for
+/// Each thread that counts takes 192 KiB, which a later thread takes over. A thread has slots for
 /// 4,096 keys and counts another 65,536 between two collections at a higher cost; what is beyond is
 /// dropped, and [`stats`](Self::stats) tells how much. Without anybody who collects, counts stay.
+///
+/// The first 64 scopes that are exercised have a bit in each slot. Others are noted at a higher cost,
+/// of 4,096 keys of a thread between two collections.
 #[derive(Clone)]
 pub struct UsageMonitor(Arc<Shards>);
 
@@ -33,6 +38,7 @@ struct Shards {
     /// No other monitor of the process has the same.
     number: u64,
     all: Mutex<Vec<Arc<Shard>>>,
+    scopes: ScopeBits,
     /// What was dropped after it had been collected.
     dropped: AtomicU64,
 }
@@ -44,13 +50,14 @@ impl UsageMonitor {
         Self(Arc::new(Shards {
             number: LAST.fetch_add(1, Relaxed),
             all: Mutex::default(),
+            scopes: ScopeBits::new(),
             dropped: AtomicU64::new(0),
         }))
     }
 
     /// Counts one decision: who was let in, or why not. A layer does that by itself.
     ///
-    /// For keys that do not come by HTTP:
+    /// It exercises no scope: see [`exercise`](Self::exercise). For keys that do not come by HTTP:
     ///
     /// ```
     /// use tower_api_key::usage::UsageMonitor;
@@ -65,12 +72,57 @@ impl UsageMonitor {
     #[inline]
     pub fn count(&self, outcome: Result<&Identity, &Denial>) {
         match outcome {
-            Ok(identity) => {
-                let used = Used::new(&identity.key_id(), identity.secret_version());
-                self.with_shard(|shard| shard.count(used, Outcome::Allowed));
-            }
+            Ok(identity) => self.count_allowed(identity, &ScopeSet::new()),
             Err(denial) => self.count_refusal(denial),
         }
+    }
+
+    /// Notes that a request with this identity, which is counted as let in, needed these scopes. A
+    /// layer does that for those that its policy asks for.
+    ///
+    /// Where you ask for a scope yourself:
+    ///
+    /// ```
+    /// use tower_api_key::usage::UsageMonitor;
+    /// use tower_api_key::{Identity, Scope};
+    ///
+    /// const REPORTS: Scope = Scope::from_static("reports");
+    ///
+    /// fn may_report(identity: &Identity, usage: &UsageMonitor) -> bool {
+    ///     let may = identity.has_scope(&REPORTS);
+    ///     if may {
+    ///         usage.exercise(identity, &REPORTS.into());
+    ///     }
+    ///     may
+    /// }
+    /// ```
+    #[inline]
+    pub fn exercise(&self, identity: &Identity, scopes: &ScopeSet) {
+        let used = Used::of(identity);
+        let bits = self.bits(used, scopes);
+        self.with_shard(|shard| shard.count(used, Outcome::Exercised(bits)));
+    }
+
+    /// Counts that a request was let in, which needed these scopes.
+    #[inline]
+    pub(crate) fn count_allowed(&self, identity: &Identity, needed: &ScopeSet) {
+        let used = Used::of(identity);
+        let bits = self.bits(used, needed);
+        self.with_shard(|shard| shard.count(used, Outcome::Allowed(bits)));
+    }
+
+    /// The bits of these scopes; none where they had to be noted without.
+    #[inline]
+    fn bits(&self, used: Used, scopes: &ScopeSet) -> u64 {
+        let bits = self.0.scopes.of(scopes);
+        bits.unwrap_or_else(|| self.exercise_without_bits(used, scopes))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn exercise_without_bits(&self, used: Used, scopes: &ScopeSet) -> u64 {
+        self.with_shard(|shard| shard.exercise_without_bits(used, scopes));
+        0
     }
 
     /// Counts a request that needed no key.
@@ -104,9 +156,13 @@ impl UsageMonitor {
             shard.drain(|used, counts| {
                 let one = KeyUse::new(used.key(), used.version(), at)
                     .with_allowed(counts.allowed)
-                    .with_refused(counts.refused);
+                    .with_refused(counts.refused)
+                    .with_exercised(self.0.scopes.names(counts.exercised));
                 uses.push(one);
             });
+            uses.extend(shard.drain_scopes().into_iter().map(|(used, scopes)| {
+                KeyUse::new(used.key(), used.version(), at).with_exercised(scopes)
+            }));
         }
         uses
     }

@@ -60,7 +60,7 @@ impl UsageFlusherOptions {
     /// Keeps at most so many sums while the store does not take them; what is beyond is dropped,
     /// counted and told. Default: 100,000.
     ///
-    /// There is one sum, of some 150 octets, for each key, secret version and hour of use. While the
+    /// There is one sum, of some 170 octets, for each key, secret version and hour of use. While the
     /// store is down, uses of the same key in the same hour take no further room.
     #[must_use]
     pub fn with_max_waiting(self, max_waiting: usize) -> Self {

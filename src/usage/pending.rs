@@ -47,7 +47,7 @@ impl Pending {
     pub(super) fn add(&mut self, one: KeyUse, room: usize) -> Result<(), KeyUse> {
         let place = (one.hour(), one.key(), one.secret_version());
         if let Some(sum) = self.sums.get_mut(&place) {
-            *sum = sum.merged_with(one);
+            sum.merge(&one);
         } else if self.waiting() < room {
             self.sums.insert(place, one);
         } else {

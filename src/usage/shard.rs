@@ -7,8 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use foldhash::quality::RandomState;
 
 use super::slot::{Counts, Outcome, Slot, Used};
-use super::spill::{Spill, Spilled};
+use super::spill::{Exercised, Spill, Spilled};
 use crate::denial::DenialKind;
+use crate::scope::set::ScopeSet;
 
 /// What one thread has counted. Only that thread counts here, so no two cores wait for a cache line;
 /// anyone may collect.
@@ -21,7 +22,7 @@ pub(super) struct Shard {
     dropped: AtomicU64,
 }
 
-/// How many slots a thread has, of 40 octets each.
+/// How many slots a thread has, of 48 octets each.
 const SLOTS: usize = 1 << SLOT_BITS;
 const SLOT_BITS: u32 = 12;
 /// How many slots in a row a key may have one of.
@@ -51,6 +52,11 @@ impl Shard {
             Some(slot) => slot.count(outcome),
             None => self.claim(window, used).count(outcome),
         }
+    }
+
+    /// Notes exercised scopes of which one has no bit.
+    pub(super) fn exercise_without_bits(&self, used: Used, scopes: &ScopeSet) {
+        self.spill().exercise(used, scopes);
     }
 
     /// Counts a refusal for which no key is to answer.
@@ -98,6 +104,11 @@ impl Shard {
         }
     }
 
+    /// Takes away the exercised scopes that were noted without bits.
+    pub(super) fn drain_scopes(&self) -> Exercised {
+        self.spill().take_scopes()
+    }
+
     pub(super) fn refusals(&self) -> &[AtomicU64; KINDS] {
         &self.refusals
     }
@@ -142,7 +153,7 @@ mod tests {
         let keys = 4 * SLOTS as u64;
         for round in 0..3 {
             for number in 0..keys {
-                shard.count(used(number), Outcome::Allowed);
+                shard.count(used(number), Outcome::Allowed(1 << (round + number % 3)));
                 if number % 5 == round {
                     shard.count(used(number), Outcome::Refused);
                 }
@@ -155,6 +166,7 @@ mod tests {
             let expected = Counts {
                 allowed: 3,
                 refused,
+                exercised: 0b111 << (number % 3),
             };
             assert_eq!(sums[&used(number)], expected, "{number}");
         }
@@ -162,11 +174,27 @@ mod tests {
     }
 
     #[test]
+    fn scopes_without_bits_are_kept_up_to_the_bound() {
+        let shard = Shard::new();
+        let scopes = |names: &str| names.parse::<ScopeSet>().unwrap();
+        for names in ["a", "a", "b", "b c"] {
+            shard.exercise_without_bits(used(0), &scopes(names));
+        }
+        for number in 1..=Spill::MAX_WITH_SCOPES as u64 {
+            shard.exercise_without_bits(used(number), &scopes("a"));
+        }
+        let kept = shard.drain_scopes();
+        assert_eq!(kept.len(), Spill::MAX_WITH_SCOPES);
+        assert_eq!(kept[&used(0)], scopes("a b c"));
+        assert!(shard.drain_scopes().is_empty());
+    }
+
+    #[test]
     fn beyond_the_bound_counts_are_dropped_and_their_number_is_told() {
         let shard = Shard::new();
         let keys = (Spill::MAX + 3 * SLOTS) as u64;
         for number in 0..keys {
-            shard.count(used(number), Outcome::Allowed);
+            shard.count(used(number), Outcome::Allowed(0));
         }
         let kept = drained(&shard).len() as u64;
         assert!(shard.dropped() > 0);

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
+use crate::identity::Identity;
 use crate::record::id::KeyId;
 
 /// Whose uses are counted: a secret version of a key.
@@ -22,6 +23,11 @@ impl Used {
         )]
         let halves = [whole as u64, (whole >> 64) as u64];
         Self { halves, version }
+    }
+
+    #[inline]
+    pub(super) fn of(identity: &Identity) -> Self {
+        Self::new(&identity.key_id(), identity.secret_version())
     }
 
     pub(super) fn key(self) -> KeyId {
@@ -44,14 +50,19 @@ impl Used {
 /// What is counted of a known key.
 #[derive(Clone, Copy)]
 pub(super) enum Outcome {
-    Allowed,
+    /// A request was let in, which needed the scopes with these bits.
+    Allowed(u64),
     Refused,
+    /// A request that was counted needed the scopes with these bits too.
+    Exercised(u64),
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     pub(super) allowed: u64,
     pub(super) refused: u64,
+    /// The bits of the scopes that were exercised.
+    pub(super) exercised: u64,
 }
 
 impl Counts {
@@ -62,6 +73,7 @@ impl Counts {
     pub(super) fn add(&mut self, other: Self) {
         self.allowed = self.allowed.saturating_add(other.allowed);
         self.refused = self.refused.saturating_add(other.refused);
+        self.exercised |= other.exercised;
     }
 }
 
@@ -73,6 +85,7 @@ pub(super) struct Slot {
     version: AtomicU32,
     allowed: AtomicU64,
     refused: AtomicU64,
+    exercised: AtomicU64,
 }
 
 impl Slot {
@@ -85,11 +98,24 @@ impl Slot {
 
     #[inline]
     pub(super) fn count(&self, outcome: Outcome) {
-        let counter = match outcome {
-            Outcome::Allowed => &self.allowed,
-            Outcome::Refused => &self.refused,
-        };
-        counter.fetch_add(1, Relaxed);
+        match outcome {
+            Outcome::Allowed(scopes) => {
+                self.allowed.fetch_add(1, Relaxed);
+                self.exercise(scopes);
+            }
+            Outcome::Refused => {
+                self.refused.fetch_add(1, Relaxed);
+            }
+            Outcome::Exercised(scopes) => self.exercise(scopes),
+        }
+    }
+
+    /// Only what is new since the last collection is written.
+    #[inline]
+    fn exercise(&self, scopes: u64) {
+        if scopes & !self.exercised.load(Relaxed) != 0 {
+            self.exercised.fetch_or(scopes, Relaxed);
+        }
     }
 
     pub(super) fn used(&self) -> Used {
@@ -112,7 +138,8 @@ impl Slot {
     }
 
     pub(super) fn has_counts(&self) -> bool {
-        self.allowed.load(Relaxed) != 0 || self.refused.load(Relaxed) != 0
+        let parts = [&self.allowed, &self.refused, &self.exercised];
+        parts.iter().any(|part| part.load(Relaxed) != 0)
     }
 
     /// Takes the counts away.
@@ -120,6 +147,7 @@ impl Slot {
         Counts {
             allowed: self.allowed.swap(0, Relaxed),
             refused: self.refused.swap(0, Relaxed),
+            exercised: self.exercised.swap(0, Relaxed),
         }
     }
 }

@@ -14,7 +14,7 @@ use tower_api_key::record::{
 };
 use tower_api_key::store::{
     AuditPage, AuditPageRequest, CacheEvent, CacheOptions, CachedStore, ChangeFeed, FeedEvent,
-    FeedListener, KeyPage, KeyStore, PageRequest, StoreError, StoreErrorKind, UsageBatch,
+    FeedListener, KeyPage, KeyStore, PageRequest, ScopeUse, StoreError, StoreErrorKind, UsageBatch,
     UsageBucket,
 };
 use tower_api_key::{KeyRegistry, MemoryStore};
@@ -252,6 +252,10 @@ impl KeyRegistry for Script {
         hours: Range<Timestamp>,
     ) -> Result<Vec<UsageBucket>, StoreError> {
         self.0.keys.usage(id, hours).await
+    }
+
+    async fn scope_uses(&self, id: &KeyId) -> Result<Vec<ScopeUse>, StoreError> {
+        self.0.keys.scope_uses(id).await
     }
 
     async fn forget_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {

@@ -318,4 +318,60 @@ pub(crate) const BROKEN: &[(Fault, &str)] = &[
         "counting: old writers are forgotten",
     ),
     (Fault::CountsThenNotesTheBatch, "racing: all counts add up"),
+    (
+        Fault::KeepsTheHourFirstTold,
+        "exercising: the first and the last hour of a scope are told",
+    ),
+    (
+        Fault::ForgetsTheOtherScopes,
+        "exercising: the first and the last hour of a scope are told",
+    ),
+    (
+        Fault::KeepsTheHourLastTold,
+        "exercising: the first and the last hour of a scope are told",
+    ),
+    (
+        Fault::TellsTheLastScopeFirst,
+        "exercising: the first and the last hour of a scope are told",
+    ),
+    (
+        Fault::ForgetsScopesWithCounts,
+        "exercising: the first and the last hour of a scope are told",
+    ),
+    (
+        Fault::LosesScopesWithoutCounts,
+        "exercising: scopes need no counts",
+    ),
+    (
+        Fault::FoldsScopes,
+        "exercising: scopes are compared octet by octet",
+    ),
+    (
+        Fault::ExercisesABatchAgain,
+        "exercising: a batch that was counted widens nothing",
+    ),
+    (
+        Fault::ExercisesAnyVersion,
+        "exercising: what does not exist exercises nothing",
+    ),
+    (
+        Fault::ExercisesUnknownKeys,
+        "exercising: what does not exist exercises nothing",
+    ),
+    (
+        Fault::KeepsScopesOfASmallerSet,
+        "exercising: other scopes begin anew",
+    ),
+    (
+        Fault::ForgetsScopesByAnyChange,
+        "exercising: no other change forgets",
+    ),
+    (
+        Fault::KeepsScopesOfADeletedKey,
+        "exercising: nothing of a deleted key stays",
+    ),
+    (
+        Fault::WritesScopesBack,
+        "exercising: what many tell at once is kept",
+    ),
 ];

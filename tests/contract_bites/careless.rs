@@ -10,19 +10,21 @@ use tokio::task::yield_now;
 use tower_api_key::key::KeyDigest;
 use tower_api_key::record::{AuditEntry, ChangeContext, KeyChange, KeyId, KeyRecord};
 use tower_api_key::store::{
-    AuditPage, AuditPageRequest, KeyPage, PageRequest, StoreError, StoreErrorKind, UsageBatch,
-    UsageBucket,
+    AuditPage, AuditPageRequest, KeyPage, PageRequest, ScopeUse, StoreError, StoreErrorKind,
+    UsageBatch, UsageBucket,
 };
 use tower_api_key::{KeyRegistry, KeyStore};
 
 use super::altered::renamed;
 use super::books::Books;
+use super::exercised::Exercised;
 use super::fault::Fault;
 
 pub(crate) struct Careless {
     pub(super) fault: Fault,
     state: Mutex<State>,
     pub(super) books: Books,
+    pub(super) exercised: Exercised,
 }
 
 #[derive(Default)]
@@ -40,6 +42,7 @@ impl Careless {
             fault,
             state: Mutex::default(),
             books: Books::new(fault),
+            exercised: Exercised::new(fault),
         }
     }
 
@@ -215,6 +218,7 @@ impl KeyRegistry for Careless {
         if after.is_none() {
             self.books.delete(id);
         }
+        self.exercised.change(&before, after.as_ref());
         if rotates && self.has(Fault::ForgetsTheOldSecret) {
             self.hide(&before);
         }
@@ -232,6 +236,9 @@ impl KeyRegistry for Careless {
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         let late = self.has(Fault::CountsThenNotesTheBatch);
         if !self.books.is_new(batch) {
+            if self.has(Fault::ExercisesABatchAgain) {
+                batch.uses().iter().for_each(|one| self.exercised.note(one));
+            }
             return Ok(());
         }
         if late {
@@ -262,7 +269,12 @@ impl KeyRegistry for Careless {
         Ok(self.books.sums(id, &hours))
     }
 
+    async fn scope_uses(&self, id: &KeyId) -> Result<Vec<ScopeUse>, StoreError> {
+        Ok(self.exercised.read(id))
+    }
+
     async fn forget_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
+        self.exercised.forget_sums();
         Ok(self.books.forget_sums(hour))
     }
 }

@@ -9,7 +9,7 @@ use tower_api_key::key::KeyDigest;
 use tower_api_key::record::{ChangeContext, KeyChange, KeyId, KeyRecord};
 use tower_api_key::store::{
     AuditPage, AuditPageRequest, ChangeFeed, FeedEvent, FeedListener, KeyPage, PageRequest,
-    StoreError, UsageBatch, UsageBucket,
+    ScopeUse, StoreError, UsageBatch, UsageBucket,
 };
 use tower_api_key::{KeyRegistry, KeyStore, MemoryStore};
 
@@ -148,6 +148,10 @@ impl KeyRegistry for Gossip {
         hours: Range<Timestamp>,
     ) -> Result<Vec<UsageBucket>, StoreError> {
         self.inner.usage(id, hours).await
+    }
+
+    async fn scope_uses(&self, id: &KeyId) -> Result<Vec<ScopeUse>, StoreError> {
+        self.inner.scope_uses(id).await
     }
 
     async fn forget_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {

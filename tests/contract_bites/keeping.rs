@@ -225,6 +225,9 @@ impl Careless {
                 if self.has(Fault::CountsUnknownKeys) {
                     self.books.count(one);
                 }
+                if self.has(Fault::ExercisesUnknownKeys) {
+                    self.exercised.note(one);
+                }
                 return Ok(());
             }
         };
@@ -239,8 +242,17 @@ impl Careless {
             _ => (one.secret_version(), before),
         };
         let mut versions = before.secret_versions().iter();
-        if versions.any(|known| known.number() == version) || self.has(Fault::CountsAnyVersion) {
+        let exists = versions.any(|known| known.number() == version);
+        if exists || self.has(Fault::CountsAnyVersion) {
             self.books.count(one);
+        }
+        if self.has(Fault::WritesScopesBack) {
+            let hours = self.exercised.hours(&one.key());
+            yield_now().await;
+            self.exercised.write_back(one.key(), hours);
+        }
+        if exists || self.has(Fault::ExercisesAnyVersion) {
+            self.exercised.note(one);
         }
         let after = before.clone().with_use_noted(version, one.last_used_at());
         self.write(&before, Some(&after));

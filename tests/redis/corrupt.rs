@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use tower_api_key::record::{KeyChange, KeyRecord};
-use tower_api_key::store::{AuditPageRequest, KeyUse, PageRequest, StoreErrorKind};
-use tower_api_key::{KeyRegistry, KeyStore};
+use tower_api_key::store::{AuditPageRequest, KeyUse, PageRequest, ScopeUse, StoreErrorKind};
+use tower_api_key::{KeyRegistry, KeyStore, Scope};
 
 use crate::kit::{RedisServer, assert_is, at, batch, context, digest, find, id, record, store};
 
@@ -134,13 +134,13 @@ async fn what_is_no_entry_or_sum_is_corrupt() {
     let uses = [1, 2].map(|number| KeyUse::new(id(number), 1, at(0)).with_allowed(1));
     let sums = format!("{{tower_api_key}}:usage:{ID}");
     let hours = || Timestamp::MIN..Timestamp::MAX;
-    store.record_usage(&batch(uses)).await.unwrap();
+    store.record_usage(&batch(uses.clone())).await.unwrap();
     let place = "a200490896:1";
     assert_eq!(server.command(&["HGET", &sums, place]), "$1\r\n1\r\n");
     let most = i64::MAX.to_string();
     for (value, expected) in [(&*most, Some(i64::MAX as u64)), ("x", None)] {
         server.command(&["HSET", &sums, place, value]);
-        store.record_usage(&batch(uses)).await.unwrap();
+        store.record_usage(&batch(uses.clone())).await.unwrap();
         let read = store.usage(&id(1), hours()).await;
         if let Some(sum) = expected {
             assert_eq!(read.unwrap()[0].allowed(), sum);
@@ -152,4 +152,41 @@ async fn what_is_no_entry_or_sum_is_corrupt() {
     server.command(&["SET", &sums, "x"]);
     store.record_usage(&batch(uses)).await.unwrap();
     assert_eq!(store.usage(&id(2), hours()).await.unwrap()[0].allowed(), 4);
+}
+
+#[tokio::test]
+async fn what_is_no_exercised_scope_is_corrupt() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let store = store(&server).await;
+    store.insert(record(1), &context()).await.unwrap();
+    store.insert(record(2), &context()).await.unwrap();
+    let uses = [1, 2].map(|number| KeyUse::new(id(number), 1, at(0)).with_exercised(Scope::READ));
+    store.record_usage(&batch(uses.clone())).await.unwrap();
+    let scopes = format!("{{tower_api_key}}:scopes:{ID}");
+    let hours = "$18\r\n200490896200490896\r\n";
+    assert_eq!(server.command(&["HGET", &scopes, "read"]), hours);
+    let address = server.address();
+    let message = format!(
+        "expected a record of the store in redis at {address}, found something else as an \
+         exercised scope"
+    );
+    for (scope, value) in [
+        ("read", "x"),
+        ("a b", "200490896200490896"),
+        ("a", "200490896"),
+    ] {
+        server.command(&["HSET", &scopes, scope, value]);
+        let read = store.scope_uses(&id(1)).await;
+        assert_is(read, StoreErrorKind::Corrupt, &message);
+        server.command(&["HDEL", &scopes, scope]);
+    }
+    // Broken scopes hold up no others.
+    server.command(&["SET", &scopes, "x"]);
+    let later = [1, 2].map(|number| KeyUse::new(id(number), 1, at(3_600)).with_allowed(1));
+    let later = later.map(|one| one.with_exercised(Scope::READ));
+    store.record_usage(&batch(later)).await.unwrap();
+    let expected = ScopeUse::new(Scope::READ, at(0), at(3_600));
+    assert_eq!(store.scope_uses(&id(2)).await.unwrap(), [expected]);
 }

@@ -221,7 +221,7 @@ async fn a_version_that_is_dropped_leaves_nothing() {
     ]);
     assert_eq!(fields, ":9\r\n");
     let used = KeyUse::new(id(1), 1, at(3));
-    store.record_usage(&batch([used])).await.unwrap();
+    store.record_usage(&batch([used.clone()])).await.unwrap();
     let rotated = store
         .apply(&id(1), &rotation(digest(9), at(11)), &context())
         .await

@@ -112,7 +112,7 @@ async fn a_revocation_and_a_deletion_are_never_undone() {
             let store = stores[other as usize % 2].clone();
             tokio::spawn(async move {
                 let used = KeyUse::new(id(number), 1, at(i64::from(other)));
-                store.record_usage(&batch([used])).await.unwrap();
+                store.record_usage(&batch([used.clone()])).await.unwrap();
                 let enabled = store
                     .apply(&id(number), &KeyChange::Enable, &context())
                     .await;

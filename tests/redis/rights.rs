@@ -100,7 +100,7 @@ async fn the_commands_that_are_needed_are_enough() {
             used.with_allowed(1).with_refused(1)
         });
         for uses in [&uses[..], &uses[..1], &uses[1..]] {
-            let uses = uses.iter().copied();
+            let uses = uses.iter().cloned();
             store.record_usage(&batch(uses)).await.unwrap();
         }
         let first = UsageBatch::new([7; 16], 1, uses);

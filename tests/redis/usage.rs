@@ -2,9 +2,9 @@
 
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
-use tower_api_key::KeyRegistry;
 use tower_api_key::record::{KeyChange, KeyId};
 use tower_api_key::store::{KeyUse, RedisStore, UsageBatch, UsageBucket};
+use tower_api_key::{KeyRegistry, Scope};
 
 use crate::kit::{
     RedisServer, assert_empty, at, batch, context, digest, eventually, id, record, rotation, store,
@@ -124,7 +124,7 @@ async fn a_batch_is_counted_once_however_often_it_is_sent() {
     // Of a lower or an equal number, all is left out.
     let late = KeyUse::new(id(1), 1, hour(7)).with_allowed(1);
     for sequence in [0, 1, u64::MAX] {
-        let batch = UsageBatch::new([9; 16], sequence, [late]);
+        let batch = UsageBatch::new([9; 16], sequence, [late.clone()]);
         stores[0].record_usage(&batch).await.unwrap();
     }
     for number in 1..=50 {
@@ -178,7 +178,10 @@ async fn sums_and_writers_are_forgotten_in_steps() {
     let uses = (0..long).map(|number| KeyUse::new(id(1), 1, hour(number)).with_allowed(2));
     let first = UsageBatch::new(writer(1), 1, uses);
     store.record_usage(&first).await.unwrap();
-    let use_at = |key, at| KeyUse::new(id(key), 1, at).with_refused(1);
+    let use_at = |key, at| {
+        let one = KeyUse::new(id(key), 1, at).with_refused(1);
+        one.with_exercised(Scope::READ)
+    };
     let second = UsageBatch::new(writer(2), 1, [use_at(2, hour(3)), use_at(2, hour(1))]);
     store.record_usage(&second).await.unwrap();
     // The latest use of a writer only moves forwards.

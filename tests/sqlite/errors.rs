@@ -6,13 +6,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
+use jiff::Timestamp;
 use rusqlite::OpenFlags;
 use tower_api_key::record::KeyChange;
 use tower_api_key::store::{
-    AuditPageRequest, KeyUse, PageRequest, SqliteOptions, SqliteStore, StoreError, StoreErrorKind,
-    UsageBatch,
+    AuditPageRequest, KeyUse, PageRequest, ScopeUse, SqliteOptions, SqliteStore, StoreError,
+    StoreErrorKind, UsageBatch, UsageBucket,
 };
-use tower_api_key::{KeyRegistry, KeyStore};
+use tower_api_key::{KeyRegistry, KeyStore, Scope};
 
 use super::kit::{
     Directory, Guard, assert_fails, at, child, context, database_of_child, digest, id, record,
@@ -107,6 +108,7 @@ async fn failures(store: &SqliteStore) -> Vec<(StoreErrorKind, String)> {
             .unwrap_err(),
         store.record_usage(&batch).await.unwrap_err(),
         store.usage(&id(1), at(0)..at(1)).await.unwrap_err(),
+        store.scope_uses(&id(1)).await.unwrap_err(),
         store.forget_usage_before(at(0)).await.unwrap_err(),
         store
             .audit("acct_42", &AuditPageRequest::default())
@@ -125,7 +127,7 @@ async fn calls_before_the_tables_are_there_say_so() {
     let directory = Directory::new();
     let store = SqliteStore::connect(&directory.url()).await.unwrap();
     let message = format!(
-        "expected the tables of version 1, found none with the name tower_api_key_keys, in the \
+        "expected the tables of version 2, found none with the name tower_api_key_keys, in the \
          database {}; call migrate() first",
         directory.name()
     );
@@ -136,6 +138,43 @@ async fn calls_before_the_tables_are_there_say_so() {
     store.migrate().await.unwrap();
     store.insert(record(1), context()).await.unwrap();
     assert!(store.find(&digest(1)).await.unwrap().is_some());
+}
+
+/// Tables of version 1 had no exercised scopes.
+#[tokio::test]
+async fn tables_of_the_first_version_are_brought_to_the_newest() {
+    let directory = Directory::new();
+    let used = KeyUse::new(id(1), 1, at(0))
+        .with_allowed(1)
+        .with_exercised(Scope::READ);
+    let batch = |sequence| UsageBatch::new([1; 16], sequence, [used.clone()]);
+    let store = directory.store().await;
+    store.insert(record(1), context()).await.unwrap();
+    store.record_usage(&batch(1)).await.unwrap();
+    drop(store);
+    directory
+        .other()
+        .execute_batch(
+            "DROP TABLE tower_api_key_scope_uses; \
+             UPDATE tower_api_key_meta SET value = 1 WHERE name = 'schema_version'",
+        )
+        .unwrap();
+    let store = SqliteStore::connect(&directory.url()).await.unwrap();
+    let message = format!(
+        "expected the tables of version 2, found version 1, in the database {}; call migrate() \
+         first",
+        directory.name()
+    );
+    for failure in failures(&store).await {
+        assert_eq!(failure, (StoreErrorKind::Misconfigured, message.clone()));
+    }
+    store.migrate().await.unwrap();
+    assert_eq!(store.scope_uses(&id(1)).await.unwrap(), []);
+    store.record_usage(&batch(2)).await.unwrap();
+    let expected = ScopeUse::new(Scope::READ, at(0), at(0));
+    assert_eq!(store.scope_uses(&id(1)).await.unwrap(), [expected]);
+    let sums = store.usage(&id(1), Timestamp::MIN..Timestamp::MAX).await;
+    assert_eq!(sums.unwrap(), [UsageBucket::new(at(0), 1, 2, 0)]);
 }
 
 #[tokio::test]
@@ -149,12 +188,12 @@ async fn tables_from_the_future_are_left_alone() {
         .unwrap();
     directory
         .other()
-        .execute_batch("UPDATE tower_api_key_meta SET value = 2 WHERE name = 'schema_version'")
+        .execute_batch("UPDATE tower_api_key_meta SET value = 3 WHERE name = 'schema_version'")
         .unwrap();
     let before = fs::read(directory.file()).unwrap();
     let store = SqliteStore::connect(&directory.url()).await.unwrap();
     let message = format!(
-        "expected the tables of version 1, found version 2, in the database {}; a newer version of \
+        "expected the tables of version 2, found version 3, in the database {}; a newer version of \
          this crate made them",
         directory.name()
     );

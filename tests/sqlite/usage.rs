@@ -45,7 +45,7 @@ async fn uses_only_move_forwards_and_revive_nothing() {
         used(8, 1, 99),
     ];
     for (sequence, uses) in (1..).zip([&batch[..], &batch[2..], &[]]) {
-        note(&store, sequence, uses.iter().copied()).await;
+        note(&store, sequence, uses.iter().cloned()).await;
         let kept = find(&store, 1).await.unwrap();
         let versions = kept.secret_versions().iter();
         let times: Vec<_> = versions.map(SecretVersion::last_used_at).collect();
@@ -75,10 +75,10 @@ async fn counts_add_up_by_version_and_hour_and_outlive_a_restart() {
         used(1, 1, 99_999),
         used(1, 3, 7).with_allowed(1),
     ];
-    note(&store, 1, uses).await;
+    note(&store, 1, uses.clone()).await;
     // Sent again, and sent late.
-    note(&store, 1, uses).await;
-    note(&store, 0, uses).await;
+    note(&store, 1, uses.clone()).await;
+    note(&store, 0, uses.clone()).await;
     drop(store);
     let store = directory.store().await;
     note(&store, 1, uses).await;

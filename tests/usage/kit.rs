@@ -12,8 +12,8 @@ use tower_api_key::clock::Clock;
 use tower_api_key::key::KeyDigest;
 use tower_api_key::record::{ChangeContext, KeyChange, KeyId, KeyRecord};
 use tower_api_key::store::{
-    AuditPage, AuditPageRequest, KeyPage, KeyUse, PageRequest, StoreError, StoreErrorKind,
-    UsageBatch, UsageBucket,
+    AuditPage, AuditPageRequest, KeyPage, KeyUse, PageRequest, ScopeUse, StoreError,
+    StoreErrorKind, UsageBatch, UsageBucket,
 };
 use tower_api_key::usage::{UsageEvent, UsageFlusher, UsageFlusherOptions, UsageMonitor};
 use tower_api_key::{Identity, IssuedKey, KeyRegistry, KeyStore, MemoryStore, Scope};
@@ -144,6 +144,10 @@ impl KeyRegistry for Desk {
     }
 
     async fn usage(&self, _: &KeyId, _: Range<Timestamp>) -> Result<Vec<UsageBucket>, StoreError> {
+        unreachable!()
+    }
+
+    async fn scope_uses(&self, _: &KeyId) -> Result<Vec<ScopeUse>, StoreError> {
         unreachable!()
     }
 

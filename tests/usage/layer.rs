@@ -49,6 +49,7 @@ async fn every_decision_counts_once_with_or_without_a_wait() {
             assert_eq!(send(&mut service, request).await.status, status);
         }
         let expected = KeyUse::new(id, 1, AT).with_allowed(2).with_refused(2);
+        let expected = expected.with_exercised(Scope::READ);
         assert_eq!(monitor.drain(AT), [expected]);
         let stats = monitor.stats();
         for kind in [

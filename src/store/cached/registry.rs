@@ -18,6 +18,7 @@ use crate::store::feed::{ChangeFeed, FeedListener};
 use crate::store::key_store::KeyStore;
 use crate::store::page::{KeyPage, PageRequest};
 use crate::store::registry::KeyRegistry;
+use crate::store::scope_use::ScopeUse;
 use crate::store::usage::{UsageBatch, UsageBucket};
 
 /// Forgets keys when it is dropped: when a change has been made, has failed, or is waited for no
@@ -104,6 +105,10 @@ impl<S: KeyRegistry> KeyRegistry for CachedStore<S> {
         hours: Range<Timestamp>,
     ) -> Result<Vec<UsageBucket>, StoreError> {
         self.inner().usage(id, hours).await
+    }
+
+    async fn scope_uses(&self, id: &KeyId) -> Result<Vec<ScopeUse>, StoreError> {
+        self.inner().scope_uses(id).await
     }
 
     async fn forget_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {

@@ -69,7 +69,8 @@ impl Database {
             None => (before, self.delete(id, written, &entry).await),
             Some(after) => {
                 let after = Arc::new(after);
-                let done = self.replace(&after, written, &entry, kind_of(change));
+                let has_others = after.scopes() != before.scopes();
+                let done = self.replace(&after, written, &entry, (kind_of(change), has_others));
                 let done = done.await;
                 (after, done)
             }
@@ -105,7 +106,7 @@ impl Database {
         after: &Arc<KeyRecord>,
         written: i64,
         entry: &AuditEntry,
-        told: &str,
+        (told, has_other_scopes): (&str, bool),
     ) -> Result<bool, Fault> {
         let records = std::slice::from_ref(after);
         let (keys, secrets) = (Keys::of(records), Secrets::of(records));
@@ -134,6 +135,7 @@ impl Database {
                     &entry.reason(),
                     &entry.detail(),
                     &told,
+                    &has_other_scopes,
                 ],
             )
             .await?;

@@ -15,7 +15,8 @@ use crate::store::error::{StoreError, StoreErrorKind};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Database {
-    /// Makes the tables in one transaction, on a connection of its own, if they are not there.
+    /// Makes the tables, or brings them up to this version, in one transaction, on a connection of
+    /// its own.
     pub(super) async fn migrate(&self) -> Result<(), StoreError> {
         if self.is_migrated().await {
             return Ok(());
@@ -58,21 +59,19 @@ impl Database {
         let row = transaction
             .query_one("SELECT to_regclass($1) IS NOT NULL", &[&sql.name("meta")])
             .await?;
-        if row.try_get(0)? {
+        let found = if row.try_get(0)? {
             let row = transaction
                 .query_one(&sql.text(Query::Version), &[])
                 .await?;
-            return self.check(row.try_get(0)?);
-        }
-        transaction.batch_execute(&sql.tables()).await?;
+            row.try_get(0)?
+        } else {
+            0
+        };
+        let Some(steps) = sql.steps_from(found) else {
+            return Err(other_tables(found, sql, self.address()).into());
+        };
+        transaction.batch_execute(&steps).await?;
         Ok(transaction.commit().await?)
-    }
-
-    fn check(&self, found: i32) -> Result<(), Fault> {
-        if found == VERSION {
-            return Ok(());
-        }
-        Err(other_tables(found, self.sql(), self.address()).into())
     }
 }
 

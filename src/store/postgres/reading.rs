@@ -34,3 +34,6 @@ SELECT
         SELECT FROM {p}keys WHERE owner = $2 AND revoked_at IS NULL LIMIT $3
     ) k),
     coalesce((SELECT number FROM {p}turns WHERE bucket = $4), 0)";
+
+pub(super) const SCOPE_USES: &str = "\
+SELECT scope, first_hour, last_hour FROM {p}scope_uses WHERE key_id = $1 ORDER BY scope";

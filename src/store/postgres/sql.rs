@@ -1,11 +1,11 @@
 //! The statements, with the names of a store's tables.
 
-use super::reading::{AUDIT, FIND, GET, LIST, STANDING, USAGE};
-use super::tables::TABLES;
+use super::reading::{AUDIT, FIND, GET, LIST, SCOPE_USES, STANDING, USAGE};
+use super::tables::STEPS;
 use super::writing::{CHANGE, DELETE, FORGET, INSERT, USE};
 
 /// The version of the tables that these statements fit.
-pub(super) const VERSION: i32 = 1;
+pub(super) const VERSION: i32 = 2;
 
 /// A statement that is prepared once per connection.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +22,8 @@ pub(super) enum Query {
     Audit,
     /// The sums of a key.
     Usage,
+    /// The scopes that a key has exercised.
+    ScopeUses,
     /// What an insert with conditions goes by.
     Standing,
     /// Adds keys that share neither ids nor digests.
@@ -55,6 +57,7 @@ impl Query {
             Self::List => LIST.to_owned(),
             Self::Audit => AUDIT.to_owned(),
             Self::Usage => USAGE.to_owned(),
+            Self::ScopeUses => SCOPE_USES.to_owned(),
             Self::Standing => STANDING.to_owned(),
             Self::Insert => INSERT.to_owned(),
             Self::Change => CHANGE.to_owned(),
@@ -87,9 +90,11 @@ impl Sql {
         self.fill(&query.template())
     }
 
-    /// What makes the tables of version 1.
-    pub(super) fn tables(&self) -> String {
-        self.fill(TABLES)
+    /// What makes the newest tables of those of that version; 0 when there are none. `None` when
+    /// the version is not known.
+    pub(super) fn steps_from(&self, version: i32) -> Option<String> {
+        let steps = STEPS.get(usize::try_from(version).ok()?..)?;
+        Some(self.fill(&steps.concat()))
     }
 
     /// The name of a table or channel.

@@ -28,6 +28,7 @@ use crate::store::feed::{ChangeFeed, FeedEvent, FeedListener};
 use crate::store::key_store::KeyStore;
 use crate::store::page::{KeyPage, PageRequest};
 use crate::store::registry::KeyRegistry;
+use crate::store::scope_use::ScopeUse;
 use crate::store::usage::{UsageBatch, UsageBucket};
 
 /// Keeps keys in PostgreSQL, where many machines share them and they outlive every process.
@@ -260,6 +261,10 @@ impl KeyRegistry for PostgresStore {
         hours: Range<Timestamp>,
     ) -> Result<Vec<UsageBucket>, StoreError> {
         self.0.database.usage(id, hours).await
+    }
+
+    async fn scope_uses(&self, id: &KeyId) -> Result<Vec<ScopeUse>, StoreError> {
+        self.0.database.scope_uses(id).await
     }
 
     /// Some thousand sums at a time, as [`forget_audit_before`](Self::forget_audit_before).

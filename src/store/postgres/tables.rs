@@ -1,5 +1,9 @@
 //! The tables.
 
+/// What makes each version of the tables from the one before it; a step that was released never
+/// changes.
+pub(super) const STEPS: [&str; 2] = [TABLES, SCOPE_USES];
+
 /// The tables of version 1.
 ///
 /// - `written` begins at the time and rises with each change, so that a key that was deleted and
@@ -8,7 +12,7 @@
 ///   that it has read, so that of two at once, one is made anew.
 /// - The times of changes and uses may be any, since a clock that is wrong must not keep a key from
 ///   being revoked: they are microseconds since 1970. A `timestamptz` holds none before 4713 BC.
-pub(super) const TABLES: &str = "\
+const TABLES: &str = "\
 CREATE TABLE {p}meta (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     version integer NOT NULL
@@ -76,3 +80,14 @@ CREATE TABLE {p}writers (
     heard_at bigint NOT NULL
 );
 INSERT INTO {p}meta (version) VALUES (1);";
+
+/// Which scopes keys have exercised, from version 2 on.
+const SCOPE_USES: &str = "\
+CREATE TABLE {p}scope_uses (
+    key_id bytea NOT NULL REFERENCES {p}keys ON DELETE CASCADE,
+    scope text COLLATE \"C\" NOT NULL,
+    first_hour bigint NOT NULL,
+    last_hour bigint NOT NULL,
+    PRIMARY KEY (key_id, scope)
+) WITH (fillfactor = 80);
+UPDATE {p}meta SET version = 2;";

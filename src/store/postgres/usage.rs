@@ -10,7 +10,9 @@ use super::fault::Fault;
 use super::sql::Query;
 use super::timestamptz::{Timestamptz, microsecond, timestamp};
 use crate::record::id::KeyId;
+use crate::scope::name::Scope;
 use crate::store::error::StoreError;
+use crate::store::scope_use::ScopeUse;
 use crate::store::usage::{KeyUse, UsageBatch, UsageBucket};
 
 impl Database {
@@ -35,6 +37,7 @@ impl Database {
                         &uses.hours,
                         &uses.allowed,
                         &uses.refused,
+                        &uses.exercised,
                     ],
                 )
                 .await;
@@ -58,6 +61,21 @@ impl Database {
         let buckets: Result<Vec<_>, Fault> = found.iter().map(bucket).collect();
         buckets.map_err(|fault| fault.into_store_error(self.address()))
     }
+
+    /// The scopes that a key has exercised. A name that is none grants nothing, and is left out.
+    pub(super) async fn scope_uses(&self, id: &KeyId) -> Result<Vec<ScopeUse>, StoreError> {
+        let id = &id.as_bytes()[..];
+        let found = self.within(self.read(Query::ScopeUses, &[&id])).await?;
+        let uses: Result<Vec<_>, Fault> = found.iter().map(scope_use).collect();
+        let uses = uses.map_err(|fault| fault.into_store_error(self.address()))?;
+        Ok(uses.into_iter().flatten().collect())
+    }
+}
+
+fn scope_use(row: &Row) -> Result<Option<ScopeUse>, Fault> {
+    let (first, last) = (timestamp(row.try_get(1)?), timestamp(row.try_get(2)?));
+    let scope = Scope::new(row.try_get::<_, &str>(0)?).ok();
+    Ok(scope.map(|scope| ScopeUse::new(scope, first, last)))
 }
 
 fn bucket(row: &Row) -> Result<UsageBucket, Fault> {
@@ -76,6 +94,8 @@ struct Uses {
     hours: Vec<i64>,
     allowed: Vec<i64>,
     refused: Vec<i64>,
+    /// Scopes with spaces between them.
+    exercised: Vec<String>,
 }
 
 impl Uses {
@@ -92,6 +112,7 @@ impl Uses {
             columns.hours.push(microsecond(one.hour()));
             columns.allowed.push(count(one.allowed()));
             columns.refused.push(count(one.refused()));
+            columns.exercised.push(one.exercised().to_string());
         }
         columns
     }

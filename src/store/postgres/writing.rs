@@ -55,7 +55,7 @@ LEFT JOIN {p}keys k ON k.id = o.id
 LEFT JOIN told ON true";
 
 /// No row where somebody else was faster; then nothing is written. `last_used_at` is left alone.
-/// Secrets are locked in the order in which uses lock them.
+/// Secrets and exercised scopes are locked in the order in which uses lock them.
 pub(super) const CHANGE: &str = "\
 WITH changed AS (
     UPDATE {p}keys SET name = $3, scopes = $4, expires_at = $5, disabled = $6, revoked_at = $7,
@@ -86,6 +86,14 @@ WITH changed AS (
 ), entered AS (
     INSERT INTO {p}audit (at, action, key_id, owner, actor, reason, detail)
     SELECT $16::bigint, $17::text, id, owner, $18::text, $19::text, $20::text FROM changed
+), outdated AS (
+    SELECT e.key_id, e.scope
+    FROM changed c JOIN {p}scope_uses e ON e.key_id = c.id
+    WHERE $22::boolean
+    ORDER BY e.scope
+    FOR UPDATE OF e
+), forgotten AS (
+    DELETE FROM {p}scope_uses e USING outdated o WHERE e.key_id = o.key_id AND e.scope = o.scope
 )
 SELECT pg_notify('{p}changes', $21::text || encode(id, 'hex')) FROM changed";
 
@@ -101,7 +109,8 @@ SELECT pg_notify('{p}changes', 'c' || encode(id, 'hex')) FROM gone";
 
 /// Nothing where the writer's batch was counted before. Rows are locked in one order, so that two
 /// batches at once do not lock each other out; a key so that it is not deleted meanwhile, which
-/// keeps no change waiting. Sums end at the greatest number.
+/// keeps no change waiting. Sums end at the greatest number. Scopes whose hours are known
+/// already are left alone.
 pub(super) const USE: &str = "\
 WITH heard AS (
     INSERT INTO {p}writers AS w (writer, sequence, heard_at) VALUES ($1, $2, $3)
@@ -113,8 +122,8 @@ WITH heard AS (
     SELECT s.digest, u.*
     FROM heard
     CROSS JOIN unnest($4::bytea[], $5::bigint[], $6::timestamptz[], $7::bigint[], $8::bigint[],
-        $9::bigint[])
-    AS u (key_id, number, used_at, hour, allowed, refused)
+        $9::bigint[], $10::text[])
+    AS u (key_id, number, used_at, hour, allowed, refused, exercised)
     JOIN {p}keys k ON k.id = u.key_id
     JOIN {p}secrets s ON s.key_id = u.key_id AND s.number = u.number
     ORDER BY u.key_id, u.number, u.hour
@@ -125,6 +134,21 @@ WITH heard AS (
     UPDATE {p}secrets s SET last_used_at = GREATEST(s.last_used_at, l.used_at)
     FROM latest l
     WHERE s.digest = l.digest AND (s.last_used_at IS NULL OR s.last_used_at < l.used_at)
+), exercised AS (
+    SELECT d.key_id, e.scope, min(d.hour) AS first_hour, max(d.hour) AS last_hour
+    FROM due d CROSS JOIN unnest(string_to_array(d.exercised, ' ')) AS e (scope)
+    GROUP BY d.key_id, e.scope
+), widened AS (
+    INSERT INTO {p}scope_uses AS k (key_id, scope, first_hour, last_hour)
+    SELECT e.* FROM exercised e
+    WHERE NOT EXISTS (
+        SELECT FROM {p}scope_uses n WHERE n.key_id = e.key_id AND n.scope = e.scope
+        AND n.first_hour <= e.first_hour AND n.last_hour >= e.last_hour
+    )
+    ORDER BY e.key_id, e.scope COLLATE \"C\"
+    ON CONFLICT (key_id, scope) DO UPDATE SET
+        first_hour = LEAST(k.first_hour, EXCLUDED.first_hour),
+        last_hour = GREATEST(k.last_hour, EXCLUDED.last_hour)
 )
 INSERT INTO {p}usage AS u (key_id, hour, number, allowed, refused)
 SELECT key_id, hour, number, allowed, refused FROM due WHERE allowed > 0 OR refused > 0

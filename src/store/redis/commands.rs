@@ -133,6 +133,8 @@ impl Commands {
             (KeyChange::Rotate { digest, .. }, Some(after)) => after.secret_version(digest),
             _ => None,
         };
+        let has_other_scopes = after.is_some_and(|after| after.scopes() != record.scopes());
+        let has_other_scopes = if has_other_scopes { "1" } else { "" };
         let text = after.map(|after| written(stored::text_of(after)));
         let mut command = self.scripts.change.command(1);
         command
@@ -148,7 +150,8 @@ impl Commands {
             .arg(added.map(digits).unwrap_or_default())
             .arg(added.map(field).unwrap_or_default())
             .arg(digits_of_time(entry.at()))
-            .arg(written(entry::text_of(entry))?);
+            .arg(written(entry::text_of(entry))?)
+            .arg(has_other_scopes);
         for version in gone {
             command.arg(digits(version)).arg(field(version));
         }
@@ -198,7 +201,8 @@ impl Commands {
                 .arg(digits_of_time(one.last_used_at()))
                 .arg(digits_of_hour(one.last_used_at()))
                 .arg(one.allowed())
-                .arg(one.refused());
+                .arg(one.refused())
+                .arg(one.exercised().to_string());
         }
         command
     }
@@ -213,6 +217,15 @@ impl Commands {
             .arg([b"(", after].concat())
             .arg(format!("({before}"))
             .arg(most);
+        command
+    }
+
+    pub(super) fn scope_uses(&self, id: &KeyId) -> Cmd {
+        let mut command = self.scripts.get.command(2);
+        command
+            .arg(&self.names.version)
+            .arg(self.names.scopes(id))
+            .arg(VERSION);
         command
     }
 

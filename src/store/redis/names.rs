@@ -24,6 +24,7 @@ use crate::store::prefix::is_plain;
 /// | `audit` | sorted set of their times, each with number and owner |
 /// | `usage:` id | hash of the sums of the key: `a` or `r` (allowed, refused), hour and version |
 /// | `hours:` id | sorted set of their hours and versions |
+/// | `scopes:` id | hash of the scopes that the key has exercised: their first and last hours |
 /// | `hours` | sorted set of the ids of keys with sums, by the first hour |
 /// | `writers` | hash: number and latest use of each writer |
 /// | `writers:heard` | sorted set of their latest uses, each with the writer |
@@ -81,6 +82,11 @@ impl Names {
     /// Of the sorted set that holds the places of a key's sums, and of the hash that holds the sums.
     pub(super) fn sums(&self, id: &KeyId) -> [String; 2] {
         ["hours", "usage"].map(|kind| format!("{}{kind}:{}", self.start, id_digits(id)))
+    }
+
+    /// Of the hash that holds the scopes that a key has exercised.
+    pub(super) fn scopes(&self, id: &KeyId) -> String {
+        format!("{}scopes:{}", self.start, id_digits(id))
     }
 }
 

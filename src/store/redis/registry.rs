@@ -22,6 +22,7 @@ use crate::store::error::{StoreError, StoreErrorKind};
 use crate::store::feed::FeedEvent;
 use crate::store::page::{KeyPage, PageRequest};
 use crate::store::registry::KeyRegistry;
+use crate::store::scope_use::ScopeUse;
 use crate::store::transition::Transition;
 use crate::store::usage::{UsageBatch, UsageBucket};
 
@@ -185,6 +186,14 @@ impl KeyRegistry for RedisStore {
         }
         sums.sort_unstable_by_key(|sum| (sum.hour(), sum.secret_version()));
         Ok(sums)
+    }
+
+    async fn scope_uses(&self, id: &KeyId) -> Result<Vec<ScopeUse>, StoreError> {
+        let shared = &*self.0;
+        let command = shared.commands.scope_uses(id);
+        let script = &shared.commands.scripts.get;
+        let reply = shared.link.run(script, &command, Repeat::Once).await?;
+        shared.reader().scope_uses(reply)
     }
 
     /// Forgets 500 sums in one step, each with a deadline of its own; where one fails, those before

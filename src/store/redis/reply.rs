@@ -7,14 +7,15 @@ use ::redis::Value;
 use super::entry::entry_of;
 use super::names::{Names, id_of};
 use super::stored::{record_of, record_text};
-use super::sums::bucket_of;
+use super::sums::{bucket_of, scope_use_of};
 use crate::record::audit::AuditEntry;
 use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
 use crate::store::error::{StoreError, StoreErrorKind};
+use crate::store::scope_use::ScopeUse;
 use crate::store::usage::UsageBucket;
 
-/// The version of what this crate keeps in Redis.
+/// The version of what this crate keeps in Redis. Names that are only added need no other.
 ///
 /// A look-up that finds a key does not ask for it, so the format of records says by itself whether
 /// this crate may read them.
@@ -116,6 +117,22 @@ impl Reader<'_> {
             Some(Value::BulkString(last)) => Some(last.clone()),
             _ => None,
         })
+    }
+
+    /// The exercised scopes that a script returned, by scope.
+    pub(super) fn scope_uses(&self, reply: Value) -> Result<Vec<ScopeUse>, StoreError> {
+        let items = self.items(reply)?;
+        let pairs = self.fields(items.first())?.chunks_exact(2);
+        let uses = pairs.map(|pair| {
+            match pair {
+                [Value::BulkString(scope), Value::BulkString(hours)] => scope_use_of(scope, hours),
+                _ => None,
+            }
+            .ok_or_else(|| self.corrupt("something else as an exercised scope"))
+        });
+        let mut uses = uses.collect::<Result<Vec<_>, StoreError>>()?;
+        uses.sort_unstable_by(|one, two| one.scope().cmp(two.scope()));
+        Ok(uses)
     }
 
     /// The fields that a script returned within its answer.

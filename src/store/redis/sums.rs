@@ -1,8 +1,10 @@
-//! The places of sums of uses: an hour and a secret version.
+//! The hours of uses: in the places of sums, each with a secret version, and of exercised scopes.
 
 use jiff::Timestamp;
 
 use crate::record::moment::Moment;
+use crate::scope::name::Scope;
+use crate::store::scope_use::ScopeUse;
 use crate::store::usage::UsageBucket;
 
 /// The hour that a time is in, as digits: as many for every hour, so that texts compare as hours.
@@ -20,13 +22,28 @@ pub(super) fn digits_of_hour_from(time: Timestamp) -> String {
 /// The sums of a place, if it is one.
 pub(super) fn bucket_of(place: &[u8], allowed: u64, refused: u64) -> Option<UsageBucket> {
     let (hour, version) = std::str::from_utf8(place).ok()?.split_once(':')?;
-    let start = start_of(hour.parse::<i128>().ok()? - OFFSET)?;
+    let start = start_of_digits(hour)?;
     Some(UsageBucket::new(
         start,
         version.parse().ok()?,
         allowed,
         refused,
     ))
+}
+
+/// An exercised scope with the digits of its first and its last hour, if that is what they are.
+pub(super) fn scope_use_of(scope: &[u8], hours: &[u8]) -> Option<ScopeUse> {
+    let scope = Scope::new(std::str::from_utf8(scope).ok()?).ok()?;
+    let (first, last) = std::str::from_utf8(hours).ok()?.split_at_checked(DIGITS)?;
+    Some(ScopeUse::new(
+        scope,
+        start_of_digits(first)?,
+        start_of_digits(last)?,
+    ))
+}
+
+fn start_of_digits(hour: &str) -> Option<Timestamp> {
+    start_of(hour.parse::<i128>().ok()? - OFFSET)
 }
 
 /// The start of an hour after 1970; of the first hour of jiff's calendar, which is not whole, the
@@ -43,9 +60,10 @@ const HOUR: i128 = 3_600_000_000_000;
 
 fn digits(hour: i128) -> String {
     // From 1970 the years -9999 to 9999 are less than 2 × 10⁸ hours away: 9 digits, none negative.
-    format!("{:09}", hour + OFFSET)
+    format!("{:0DIGITS$}", hour + OFFSET)
 }
 
+const DIGITS: usize = 9;
 const OFFSET: i128 = 200_000_000;
 
 #[cfg(test)]
@@ -76,6 +94,8 @@ mod tests {
             );
             assert_eq!(bucket, UsageBucket::new(start, 7, 1, 2));
             assert_eq!(digits_of_hour_from(start), *hour);
+            let scope = scope_use_of(b"a", format!("{hour}{hour}").as_bytes()).unwrap();
+            assert_eq!(scope, ScopeUse::new(Scope::new("a").unwrap(), start, start));
         }
         for other in [
             "",

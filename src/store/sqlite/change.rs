@@ -66,6 +66,10 @@ fn update(
         after.changes(),
         metadata::stored(after.metadata())?,
     ])?;
+    if after.scopes() != before.scopes() {
+        let mut forget = database.prepare_cached(&sql.usage.forget_scopes)?;
+        forget.execute([key])?;
+    }
     let KeyChange::Rotate { digest, .. } = change else {
         return Ok(());
     };

@@ -22,6 +22,7 @@ use crate::store::audit_page::{AuditPage, AuditPageRequest};
 use crate::store::error::StoreError;
 use crate::store::page::{KeyPage, PageRequest};
 use crate::store::registry::KeyRegistry;
+use crate::store::scope_use::ScopeUse;
 use crate::store::usage::{UsageBatch, UsageBucket};
 
 #[async_trait]
@@ -108,6 +109,12 @@ impl KeyRegistry for SqliteStore {
     ) -> Result<Vec<UsageBucket>, StoreError> {
         let id = *id;
         self.read(move |database, sql| usage::buckets(database, sql, &id, &hours))
+            .await
+    }
+
+    async fn scope_uses(&self, id: &KeyId) -> Result<Vec<ScopeUse>, StoreError> {
+        let id = *id;
+        self.read(move |database, sql| usage::scopes(database, sql, &id))
             .await
     }
 

@@ -87,7 +87,8 @@ fn misconfigured(message: String) -> Fault {
 }
 
 /// What makes each version from the one before it. A step that was released never changes.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE {prefix}meta (
         name TEXT NOT NULL PRIMARY KEY,
         value INTEGER NOT NULL
@@ -168,7 +169,17 @@ const STEPS: &[&str] = &["
         sequence INTEGER NOT NULL,
         last_used_at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    CREATE TABLE {prefix}scope_uses (
+        key INTEGER NOT NULL REFERENCES {prefix}keys (key) ON DELETE CASCADE,
+        scope TEXT NOT NULL,
+        first_hour INTEGER NOT NULL,
+        last_hour INTEGER NOT NULL,
+        PRIMARY KEY (key, scope)
+    ) STRICT, WITHOUT ROWID;
+",
+];
 
 #[cfg(test)]
 mod tests {
@@ -207,6 +218,8 @@ mod tests {
             &sql.usage.note,
             &sql.usage.buckets,
             &sql.usage.forget,
+            &sql.usage.scopes,
+            &sql.usage.forget_scopes,
         ] {
             let plan = plan(&database, statement);
             assert!(!plan.is_empty(), "{statement}");

@@ -9,6 +9,8 @@ use super::cells::{Cells, stored};
 use super::failure::Fault;
 use super::sql::Sql;
 use crate::record::id::KeyId;
+use crate::scope::name::Scope;
+use crate::store::scope_use::ScopeUse;
 use crate::store::usage::{KeyUse, UsageBatch, UsageBucket};
 
 /// Counts a batch, unless the writer's number says that it was counted; in the transaction of the
@@ -55,6 +57,10 @@ fn count_one(database: &Connection, sql: &Sql, one: &KeyUse) -> Result<(), Fault
             integer(one.refused()),
         ])?;
     }
+    let mut exercise = database.prepare_cached(&sql.usage.exercise)?;
+    for scope in one.exercised().iter() {
+        exercise.execute(params![key, scope.as_str(), stored(one.hour())])?;
+    }
     Ok(())
 }
 
@@ -81,13 +87,32 @@ pub(crate) fn buckets(
     Ok(buckets)
 }
 
+/// The scopes that a key has exercised. A name that is none grants nothing, and is left out.
+pub(crate) fn scopes(database: &Connection, sql: &Sql, id: &KeyId) -> Result<Vec<ScopeUse>, Fault> {
+    let mut scopes = Vec::new();
+    let mut statement = database.prepare_cached(&sql.usage.scopes)?;
+    let mut rows = statement.query([id.as_bytes()])?;
+    while let Some(row) = rows.next()? {
+        let cells = Cells::new(row, &sql.usage.scopes_table).of(*id);
+        if let Ok(scope) = Scope::new(cells.text(SCOPE)?) {
+            let (first, last) = (cells.time(FIRST_HOUR)?, cells.time(LAST_HOUR)?);
+            scopes.push(ScopeUse::new(scope, first, last));
+        }
+    }
+    Ok(scopes)
+}
+
 /// The largest stands for what is larger.
 fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-// The columns, in the order of the statement.
+// The columns, in the order of each statement.
 const HOUR: usize = 0;
 const VERSION: usize = 1;
 const ALLOWED: usize = 2;
 const REFUSED: usize = 3;
+
+const SCOPE: usize = 0;
+const FIRST_HOUR: usize = 1;
+const LAST_HOUR: usize = 2;

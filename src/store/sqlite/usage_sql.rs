@@ -1,14 +1,18 @@
 //! The statements of uses and their counts.
 
-/// The statements of uses and their counts, and the table of the counts.
+/// The statements of uses and their counts, and the tables of counts and of exercised scopes.
 #[derive(Debug)]
 pub(crate) struct UsageSql {
     pub(crate) table: String,
+    pub(crate) scopes_table: String,
     pub(crate) accept: String,
     pub(crate) used: String,
     pub(crate) note: String,
     pub(crate) count: String,
     pub(crate) buckets: String,
+    pub(crate) exercise: String,
+    pub(crate) scopes: String,
+    pub(crate) forget_scopes: String,
     pub(crate) forget: String,
     pub(crate) forget_writers: String,
 }
@@ -19,6 +23,7 @@ impl UsageSql {
         let keys = format!("{prefix}keys");
         let secrets = format!("{prefix}secrets");
         let usage = format!("{prefix}usage");
+        let scopes_table = format!("{prefix}scope_uses");
         let writers = format!("{prefix}writers");
         Self {
             accept: format!(
@@ -45,6 +50,20 @@ impl UsageSql {
                  FROM {keys} AS k JOIN {usage} AS u ON u.key = k.key \
                  WHERE k.id = ?1 AND u.hour >= ?2 AND u.hour < ?3 ORDER BY u.hour, u.version"
             ),
+            // Where the hours are within those that are known, nothing is written.
+            exercise: format!(
+                "INSERT INTO {scopes_table} (key, scope, first_hour, last_hour) \
+                 VALUES (?1, ?2, ?3, ?3) ON CONFLICT DO UPDATE SET \
+                 first_hour = min(first_hour, excluded.first_hour), \
+                 last_hour = max(last_hour, excluded.last_hour) \
+                 WHERE excluded.first_hour < first_hour OR excluded.last_hour > last_hour"
+            ),
+            scopes: format!(
+                "SELECT u.scope, u.first_hour, u.last_hour \
+                 FROM {keys} AS k JOIN {scopes_table} AS u ON u.key = k.key \
+                 WHERE k.id = ?1 ORDER BY u.scope"
+            ),
+            forget_scopes: format!("DELETE FROM {scopes_table} WHERE key = ?1"),
             forget: format!(
                 "DELETE FROM {usage} WHERE (key, hour, version) IN \
                  (SELECT key, hour, version FROM {usage} WHERE hour < ?1 LIMIT ?2)"
@@ -54,6 +73,7 @@ impl UsageSql {
                  (SELECT writer FROM {writers} WHERE last_used_at < ?1 LIMIT ?2)"
             ),
             table: usage,
+            scopes_table,
         }
     }
 }

@@ -147,9 +147,9 @@ async fn entries(store: &dyn KeyRegistry) -> Outcome {
 async fn counts(store: &dyn KeyRegistry) -> Outcome {
     insert(store, &key(1)).await?;
     let one = KeyUse::new(id(1), 1, at(1)).with_allowed(2).with_refused(1);
-    let repeated = UsageBatch::new(another_writer(), 1, [one]);
+    let repeated = UsageBatch::new(another_writer(), 1, [one.clone()]);
     let others: Vec<_> = (0..CROWD)
-        .map(|_| UsageBatch::new(another_writer(), 1, [one]))
+        .map(|_| UsageBatch::new(another_writer(), 1, [one.clone()]))
         .collect();
     let again = std::iter::repeat_n(&repeated, others.len());
     let batches = others.iter().chain(again);

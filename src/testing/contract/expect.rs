@@ -24,7 +24,7 @@ pub(super) async fn insert(store: &dyn KeyRegistry, record: &KeyRecord) -> Outco
 
 /// Notes uses, as a writer that nobody has heard of.
 pub(super) async fn note(store: &dyn KeyRegistry, uses: &[KeyUse]) -> Outcome {
-    let batch = UsageBatch::new(another_writer(), 1, uses.iter().copied());
+    let batch = UsageBatch::new(another_writer(), 1, uses.iter().cloned());
     send(store, &batch).await
 }
 

@@ -29,6 +29,7 @@ mod changing;
 mod conditions;
 mod counting;
 mod crowding;
+mod exercising;
 mod expect;
 mod feeding;
 mod fixture;

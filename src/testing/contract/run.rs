@@ -2,8 +2,8 @@
 
 use super::rule::Rule;
 use super::{
-    auditing, bulk, changing, conditions, counting, crowding, inserting, listing, racing, rotating,
-    using,
+    auditing, bulk, changing, conditions, counting, crowding, exercising, inserting, listing,
+    racing, rotating, using,
 };
 use crate::store::registry::KeyRegistry;
 
@@ -32,6 +32,7 @@ const RULES: &[&[Rule]] = &[
     auditing::RULES,
     conditions::RULES,
     counting::RULES,
+    exercising::RULES,
     racing::RULES,
     crowding::RULES,
 ];

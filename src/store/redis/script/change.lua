@@ -2,8 +2,8 @@
 -- the change was made from.
 -- KEYS: version. ARGV: expected version, what all names start with, id, owner, record before,
 -- record after or nothing, message, `1` or nothing for a key that is then revoked, new digest or
--- nothing, field of its last use, time and text of the entry; then for each secret version that
--- goes: digest, field of its last use.
+-- nothing, field of its last use, time and text of the entry, `1` or nothing for a key that then
+-- has other scopes; then for each secret version that goes: digest, field of its last use.
 local version = redis.call('GET', KEYS[1])
 if version ~= ARGV[1] then return {version} end
 local names, id, owner, after = ARGV[2], ARGV[3], ARGV[4], ARGV[6]
@@ -19,7 +19,8 @@ if added and redis.call('EXISTS', added) == 1 then return {version, 'digest'} en
 local trail = names .. 'audit:' .. owner
 redis.call('ZCARD', trail)
 redis.call('PUBLISH', names .. 'changes', ARGV[7])
-for i = 13, #ARGV, 2 do redis.call('DEL', names .. 'digest:' .. ARGV[i]) end
+for i = 14, #ARGV, 2 do redis.call('DEL', names .. 'digest:' .. ARGV[i]) end
+if after == '' or ARGV[13] ~= '' then redis.call('UNLINK', names .. 'scopes:' .. id) end
 if after == '' then
   local issued = redis.call('HGET', key, 'idempotency')
   redis.call('DEL', key)
@@ -43,5 +44,5 @@ if added then
   redis.call('HSETNX', key, ARGV[10], '')
 end
 redis.call('HSET', key, 'record', after)
-for i = 13, #ARGV, 2 do redis.call('HDEL', key, ARGV[i + 1]) end
+for i = 14, #ARGV, 2 do redis.call('HDEL', key, ARGV[i + 1]) end
 return {version, 'done', redis.call('HGETALL', key)}

@@ -1,8 +1,8 @@
 -- Counts a batch of uses, if its number is higher than any before of its writer, and notes the last
 -- uses: each where a version with that field still exists.
 -- KEYS: version. ARGV: expected version, what all names start with, writer, number, latest use;
--- then for each use: id, secret version, time, hour, how many were allowed, and refused. Numbers,
--- times and hours have the same number of digits each, so they compare as texts; as numbers of Lua
+-- then for each use: id, secret version, time, hour, how many were allowed, and refused, and the
+-- scopes that they exercised. Numbers, times and hours have the same number of digits each, so they compare as texts; as numbers of Lua
 -- they would lose their last digits, and so would counts.
 local version = redis.call('GET', KEYS[1])
 if version ~= ARGV[1] then return {version} end
@@ -39,7 +39,20 @@ local function add(id, place, hour, count)
   end
 end
 
-for i = 6, #ARGV, 6 do
+local function exercise(id, scope, hour)
+  local scopes = names .. 'scopes:' .. id
+  local known = try('HGET', scopes, scope)
+  local first, last = hour, hour
+  if known then
+    first, last = string.sub(known, 1, 9), string.sub(known, 10)
+    if first <= hour and hour <= last then return end
+    if hour < first then first = hour end
+    if hour > last then last = hour end
+  end
+  try('HSET', scopes, scope, first .. last)
+end
+
+for i = 6, #ARGV, 7 do
   local id, number, at, hour = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   local key, field = names .. 'key:' .. id, 'used:' .. number
   local used = try('HGET', key, field)
@@ -48,6 +61,7 @@ for i = 6, #ARGV, 6 do
     local place = hour .. ':' .. number
     add(id, 'a' .. place, hour, ARGV[i + 4])
     add(id, 'r' .. place, hour, ARGV[i + 5])
+    for scope in string.gmatch(ARGV[i + 6], '[^ ]+') do exercise(id, scope, hour) end
   end
   if failed then return failed end
 end

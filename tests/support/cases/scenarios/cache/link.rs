@@ -14,7 +14,7 @@ use tower_api_key::key::KeyDigest;
 use tower_api_key::record::{ChangeContext, KeyChange, KeyId, KeyRecord};
 use tower_api_key::store::{
     AuditPage, AuditPageRequest, ChangeFeed, FeedEvent, FeedListener, KeyPage, PageRequest,
-    StoreError, StoreErrorKind, UsageBatch, UsageBucket,
+    ScopeUse, StoreError, StoreErrorKind, UsageBatch, UsageBucket,
 };
 use tower_api_key::testing::FaultyStore;
 use tower_api_key::{KeyRegistry, KeyStore, MemoryStore};
@@ -263,6 +263,10 @@ impl KeyRegistry for Link {
         hours: Range<Timestamp>,
     ) -> Result<Vec<UsageBucket>, StoreError> {
         self.call(self.store.usage(id, hours)).await
+    }
+
+    async fn scope_uses(&self, id: &KeyId) -> Result<Vec<ScopeUse>, StoreError> {
+        self.call(self.store.scope_uses(id)).await
     }
 
     async fn forget_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {

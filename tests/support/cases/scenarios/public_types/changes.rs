@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use tower_api_key::KeyRegistry;
 use tower_api_key::record::{AuditAction, AuditEntry, ChangeContext, KeyChange, Metadata};
-use tower_api_key::store::{AuditPageRequest, KeyUse, Transition, UsageBatch, UsageBucket};
+use tower_api_key::store::{
+    AuditPageRequest, KeyUse, ScopeUse, Transition, UsageBatch, UsageBucket,
+};
 
 use super::marker::Marker;
 use super::print::{Printed, both, debug};
@@ -46,5 +48,9 @@ pub(crate) async fn printed(marker: &Marker) -> Printed {
         ),
         debug("UsageBatch", &UsageBatch::new([1; 16], 1, [used])),
         debug("UsageBucket", &UsageBucket::new(now, 1, 1, 0)),
+        debug(
+            "ScopeUse",
+            &ScopeUse::new(tower_api_key::Scope::READ, now, now),
+        ),
     ]
 }
