@@ -20,7 +20,7 @@ use tower_api_key::denial::DenialKind;
 use tower_api_key::key::KeyDigest;
 use tower_api_key::record::{ChangeContext, KeyChange, KeyId, KeyRecord};
 use tower_api_key::store::{
-    AuditPage, AuditPageRequest, DeadlineStore, KeyPage, KeyUse, PageRequest, StoreError,
+    AuditPage, AuditPageRequest, DeadlineStore, KeyPage, KeyUse, PageRequest, ScopeUse, StoreError,
     StoreErrorKind, UsageBatch, UsageBucket,
 };
 use tower_api_key::{ApiKeyLayer, KeyManager, KeyRegistry, KeyStore, Scope};
@@ -134,6 +134,10 @@ impl KeyRegistry for Hangs {
         std::future::pending().await
     }
 
+    async fn scope_uses(&self, _: &KeyId) -> Result<Vec<ScopeUse>, StoreError> {
+        std::future::pending().await
+    }
+
     async fn forget_usage_before(&self, _: Timestamp) -> Result<u64, StoreError> {
         std::future::pending().await
     }
@@ -155,8 +159,9 @@ async fn every_call_is_bounded() {
     assert_timed_out(store.forget_audit_before(Timestamp::MAX).await);
     assert_timed_out(store.record_usage(&batch([])).await);
     assert_timed_out(store.usage(&id, Timestamp::MIN..Timestamp::MAX).await);
+    assert_timed_out(store.scope_uses(&id).await);
     assert_timed_out(store.forget_usage_before(Timestamp::MAX).await);
-    assert_eq!(began.elapsed(), DEADLINE * 10);
+    assert_eq!(began.elapsed(), DEADLINE * 11);
     assert!(store.find_now(&KeyDigest::from_bytes([1; 32])).is_none());
 
     let error = KeyManager::new(store).disable(&id).await.unwrap_err();
@@ -188,8 +193,10 @@ async fn a_manager_works_on_a_bounded_store() {
     );
     let page = keys.list("acct_42", &PageRequest::default()).await.unwrap();
     assert_eq!(page.keys().len(), 1);
-    let used = KeyUse::new(id, 2, Timestamp::UNIX_EPOCH);
+    let used = KeyUse::new(id, 2, Timestamp::UNIX_EPOCH).with_exercised(Scope::READ);
     keys.store().record_usage(&batch([used])).await.unwrap();
+    let exercised = ScopeUse::new(Scope::READ, Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+    assert_eq!(keys.scope_uses(&id).await.unwrap(), [exercised]);
     assert_eq!(keys.store().inner().len(), 1);
     let record = keys.get(&id).await.unwrap().unwrap();
     assert_eq!(record.last_used_at(), Some(Timestamp::UNIX_EPOCH));

@@ -4,6 +4,8 @@
 
 mod support;
 
+#[path = "usage/exercised.rs"]
+mod exercised;
 #[path = "usage/flusher.rs"]
 mod flusher;
 #[path = "usage/kit.rs"]

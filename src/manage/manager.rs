@@ -28,6 +28,7 @@ use crate::record::update::KeyUpdate;
 use crate::store::audit_page::{AuditPage, AuditPageRequest};
 use crate::store::page::{KeyPage, PageRequest};
 use crate::store::registry::KeyRegistry;
+use crate::store::scope_use::ScopeUse;
 use crate::store::usage::UsageBucket;
 use crate::verify::verifier::Verifier;
 
@@ -159,6 +160,18 @@ impl<S: KeyRegistry> KeyManager<S> {
         hours: Range<Timestamp>,
     ) -> Result<Vec<UsageBucket>, ManageError> {
         Ok(self.store.usage(id, hours).await?)
+    }
+
+    /// When a key exercised which of its scopes, since it has those that it holds; of an unknown key,
+    /// nothing.
+    ///
+    /// Compare the key's owner with the caller's before you show it.
+    ///
+    /// # Errors
+    ///
+    /// [`ManageError`] when the store fails.
+    pub async fn scope_uses(&self, id: &KeyId) -> Result<Vec<ScopeUse>, ManageError> {
+        Ok(self.store.scope_uses(id).await?)
     }
 
     /// Changes name, scopes, expiration date or metadata of a key, and disables or enables it, in one

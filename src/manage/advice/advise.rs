@@ -1,5 +1,7 @@
 //! From what a store knows of a key to advice on it.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::kind::Advice;
@@ -8,15 +10,19 @@ use super::unusual::excess;
 use crate::manage::lifetime::earlier;
 use crate::record::key::KeyRecord;
 use crate::record::status::KeyStatus;
+use crate::scope::set::ScopeSet;
+use crate::store::scope_use::ScopeUse;
 use crate::store::usage::UsageBucket;
 
 /// The advice on a key, in a fixed order; none on a key that is revoked, disabled or expired.
 ///
 /// `usage` is what [`usage`](crate::store::KeyRegistry::usage) tells of the key: two weeks and an
-/// hour of it say what is [unusual](AdvicePolicy#unusual-activity).
+/// hour of it say what is [unusual](AdvicePolicy#unusual-activity). `scope_uses` is what
+/// [`scope_uses`](crate::store::KeyRegistry::scope_uses) tells.
 pub fn advise(
     record: &KeyRecord,
     usage: &[UsageBucket],
+    scope_uses: &[ScopeUse],
     now: Timestamp,
     policy: &AdvicePolicy,
 ) -> Vec<Advice> {
@@ -30,6 +36,7 @@ pub fn advise(
     advice.extend(disuse(record, usage, now, policy));
     advice.extend(end(record, now, policy));
     advice.extend(superseded(record, now));
+    advice.extend(unexercised(record, scope_uses, now, policy));
     advice.extend(unusual(policy.floor, requests).map(Advice::UnusualTraffic));
     advice.extend(unusual(policy.refusal_floor, UsageBucket::refused).map(Advice::UnusualRefusals));
     advice
@@ -41,14 +48,13 @@ fn disuse(
     now: Timestamp,
     policy: &AdvicePolicy,
 ) -> Option<Advice> {
-    let has_passed = |since, wait| earlier(now, wait).is_some_and(|latest| since <= latest);
     // The record knows nothing of versions that a rotation dropped; the sums do, to the hour.
     let hours = usage.iter().map(UsageBucket::hour);
     if let Some(since) = record.last_used_at().max(hours.max()) {
-        return has_passed(since, policy.idle_after).then_some(Advice::Idle { since });
+        return has_passed(now, since, policy.idle_after).then_some(Advice::Idle { since });
     }
     let since = record.created_at();
-    has_passed(since, policy.unused_after).then_some(Advice::NeverUsed { since })
+    has_passed(now, since, policy.unused_after).then_some(Advice::NeverUsed { since })
 }
 
 fn end(record: &KeyRecord, now: Timestamp, policy: &AdvicePolicy) -> Option<Advice> {
@@ -77,4 +83,27 @@ fn superseded(record: &KeyRecord, now: Timestamp) -> impl Iterator<Item = Advice
             retires_at,
         })
     })
+}
+
+fn unexercised(
+    record: &KeyRecord,
+    scope_uses: &[ScopeUse],
+    now: Timestamp,
+    policy: &AdvicePolicy,
+) -> Option<Advice> {
+    // Where nothing was noted, nobody knows.
+    let since = scope_uses.iter().map(ScopeUse::first_hour).min()?;
+    let since = since.max(record.created_at());
+    if !has_passed(now, since, policy.unexercised_after) {
+        return None;
+    }
+    let exercised: ScopeSet = scope_uses.iter().map(|one| one.scope().clone()).collect();
+    let others = policy.watched.difference(&exercised);
+    let held = others.iter().filter(|one| record.scopes().contains(one));
+    let scopes: ScopeSet = held.cloned().collect();
+    (!scopes.is_empty()).then_some(Advice::ScopesNeverExercised { scopes, since })
+}
+
+fn has_passed(now: Timestamp, since: Timestamp, wait: Duration) -> bool {
+    earlier(now, wait).is_some_and(|latest| since <= latest)
 }

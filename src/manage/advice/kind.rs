@@ -4,12 +4,12 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use crate::scope::set::ScopeSet;
+
 /// Something about a key that its holder should look at.
 ///
 /// Its text says what was found, in English.
-///
-/// There is none on scopes that a key never exercises: counts of use have no scope.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Advice {
     /// The key was never used: if nobody needs it, revoke it.
@@ -37,6 +37,14 @@ pub enum Advice {
         last_used_at: Timestamp,
         /// From when on it is refused.
         retires_at: Timestamp,
+    },
+    /// No request has needed some scopes of the key for long: if nobody needs them, take them away.
+    ScopesNeverExercised {
+        /// The scopes.
+        scopes: ScopeSet,
+        /// Since when what the key exercises has been noted: its first hour with the scopes that it
+        /// has now.
+        since: Timestamp,
     },
     /// There were far more requests in the last whole hour than in any of the two weeks before.
     UnusualTraffic(HourlyExcess),
@@ -66,6 +74,7 @@ impl Advice {
             Self::NoExpiration => "no_expiration",
             Self::ExpiresSoon { .. } => "expires_soon",
             Self::SupersededSecretInUse { .. } => "superseded_secret_in_use",
+            Self::ScopesNeverExercised { .. } => "scopes_never_exercised",
             Self::UnusualTraffic(_) => "unusual_traffic",
             Self::UnusualRefusals(_) => "unusual_refusals",
         }
@@ -88,6 +97,12 @@ impl fmt::Display for Advice {
                 "superseded secret {secret_version} was used at {last_used_at}, and is refused \
                  from {retires_at} on"
             ),
+            Self::ScopesNeverExercised { scopes, since } => {
+                write!(
+                    f,
+                    "no request since {since} needed these of its scopes: {scopes}"
+                )
+            }
             Self::UnusualTraffic(HourlyExcess { hour, found, limit }) => write!(
                 f,
                 "{found} requests in the hour from {hour}, expected at most {limit}"

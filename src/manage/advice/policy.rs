@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::scope::set::{Common, ScopeSet};
+
 /// What is worth advice, and from when on.
 ///
 /// # Unusual activity
@@ -16,7 +18,21 @@ use std::time::Duration;
 /// Refusals for a scope are unusual by the same rule, with a
 /// [floor of their own](Self::with_refusal_floor). Nothing is unusual until a key is a
 /// [day](Self::SETTLING) old when the hour starts. An hour is one of UTC that starts on the hour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// # Scopes that were never exercised
+///
+/// A scope is exercised when a request is let in and the layer's policy asks for it, or when a
+/// monitor is [told](crate::usage::UsageMonitor::exercise) so. Advice names the scopes that a key
+/// holds, that are [watched](Self::with_watched_scopes), and that none of its requests has exercised
+/// although what it exercises has been noted [for long](Self::with_unexercised_after).
+///
+/// That time begins with the first hour in which the key exercised any scope with the set of scopes
+/// that it has now. So there is no such advice on a key whose uses were counted before scopes were
+/// noted, on one whose requests need no scope, and for a time after its scopes were changed. What
+/// processes do that note no scopes, such as those of an older version, nobody knows, nor what was
+/// [dropped](crate::usage::UsageStats::dropped): let all processes note scopes for that time before
+/// you trust the advice.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdvicePolicy {
     pub(super) unused_after: Duration,
     pub(super) idle_after: Duration,
@@ -24,6 +40,8 @@ pub struct AdvicePolicy {
     pub(super) factor: u64,
     pub(super) floor: u64,
     pub(super) refusal_floor: u64,
+    pub(super) unexercised_after: Duration,
+    pub(super) watched: ScopeSet,
 }
 
 impl AdvicePolicy {
@@ -41,51 +59,85 @@ impl AdvicePolicy {
             factor: 3,
             floor: 1_000,
             refusal_floor: 50,
+            unexercised_after: Duration::from_secs(30 * DAY),
+            watched: ScopeSet::of_common_bits(
+                Common::Read as u8 | Common::Write as u8 | Common::Delete as u8,
+            ),
         }
     }
 
     /// Tells that a key was never used, so long after its issue. Default: 14 days.
     #[must_use]
-    pub const fn with_unused_after(self, unused_after: Duration) -> Self {
-        Self {
-            unused_after,
-            ..self
-        }
+    pub const fn with_unused_after(mut self, unused_after: Duration) -> Self {
+        self.unused_after = unused_after;
+        self
     }
 
     /// Tells that a key is idle, so long after its last use. Default: 90 days.
     #[must_use]
-    pub const fn with_idle_after(self, idle_after: Duration) -> Self {
-        Self { idle_after, ..self }
+    pub const fn with_idle_after(mut self, idle_after: Duration) -> Self {
+        self.idle_after = idle_after;
+        self
     }
 
     /// Tells that a key expires, so long before. Default: 14 days.
     #[must_use]
-    pub const fn with_expiry_lead(self, expiry_lead: Duration) -> Self {
-        Self {
-            expiry_lead,
-            ..self
-        }
+    pub const fn with_expiry_lead(mut self, expiry_lead: Duration) -> Self {
+        self.expiry_lead = expiry_lead;
+        self
     }
 
     /// Takes an hour for unusual with more than so many times the requests of the busiest hour
     /// before. Default: 3.
     #[must_use]
-    pub const fn with_unusual_factor(self, factor: u64) -> Self {
-        Self { factor, ..self }
+    pub const fn with_unusual_factor(mut self, factor: u64) -> Self {
+        self.factor = factor;
+        self
     }
 
     /// Takes no hour for unusual with so many requests or fewer. Default: 1,000.
     #[must_use]
-    pub const fn with_unusual_floor(self, floor: u64) -> Self {
-        Self { floor, ..self }
+    pub const fn with_unusual_floor(mut self, floor: u64) -> Self {
+        self.floor = floor;
+        self
     }
 
     /// Takes no hour for unusual with so many refusals for a scope or fewer. Default: 50.
     #[must_use]
-    pub const fn with_refusal_floor(self, refusal_floor: u64) -> Self {
+    pub const fn with_refusal_floor(mut self, refusal_floor: u64) -> Self {
+        self.refusal_floor = refusal_floor;
+        self
+    }
+
+    /// Tells that scopes were never exercised, so long after the first hour in which any was noted.
+    /// Default: 30 days.
+    #[must_use]
+    pub const fn with_unexercised_after(mut self, unexercised_after: Duration) -> Self {
+        self.unexercised_after = unexercised_after;
+        self
+    }
+
+    /// Advises on these scopes only when they are never exercised. Default: `read`, `write` and
+    /// `delete`, for which the layer's default policy asks.
+    ///
+    /// Name those whose every use is noted: that of the layer's policy is, and that of a
+    /// [`RequireScope`](crate::middleware::RequireScope) with
+    /// [`with_usage`](crate::middleware::RequireScope::with_usage). One that is asked for elsewhere, such
+    /// as in a handler, would be called never exercised however often it is. With none there is no such
+    /// advice.
+    ///
+    /// ```
+    /// use tower_api_key::Scope;
+    /// use tower_api_key::manage::AdvicePolicy;
+    ///
+    /// const REPORTS: Scope = Scope::from_static("reports");
+    ///
+    /// let policy = AdvicePolicy::new().with_watched_scopes([Scope::READ, Scope::WRITE, REPORTS]);
+    /// ```
+    #[must_use]
+    pub fn with_watched_scopes(self, watched: impl Into<ScopeSet>) -> Self {
         Self {
-            refusal_floor,
+            watched: watched.into(),
             ..self
         }
     }

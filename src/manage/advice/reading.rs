@@ -15,7 +15,7 @@ use crate::store::registry::KeyRegistry;
 impl<S: KeyRegistry> KeyManager<S> {
     /// What the holder of a key should look at, by its record and its usage; see [`Advice`].
     ///
-    /// It asks the store twice. What is worth advice is the
+    /// It asks the store three times. What is worth advice is the
     /// [policy's](Self::with_advice_policy) part. Compare the key's owner with the caller's before
     /// you show it.
     ///
@@ -43,7 +43,14 @@ impl<S: KeyRegistry> KeyManager<S> {
         let begin = earlier(hour, AdvicePolicy::HISTORY).unwrap_or(Timestamp::MIN);
         // To the end of the calendar: the clock of who wrote them may be ahead.
         let usage = self.store.usage(id, begin..Timestamp::MAX).await?;
-        Ok(advise(&record, &usage, now, &self.advice_policy))
+        let scope_uses = self.store.scope_uses(id).await?;
+        Ok(advise(
+            &record,
+            &usage,
+            &scope_uses,
+            now,
+            &self.advice_policy,
+        ))
     }
 
     /// Advises by this policy. Default: [`AdvicePolicy::new`].
