@@ -1,7 +1,6 @@
 //! The manager of keys.
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,11 +24,7 @@ use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
 use crate::record::revocation::Revocation;
 use crate::record::update::KeyUpdate;
-use crate::store::audit_page::{AuditPage, AuditPageRequest};
-use crate::store::page::{KeyPage, PageRequest};
 use crate::store::registry::KeyRegistry;
-use crate::store::scope_use::ScopeUse;
-use crate::store::usage::UsageBucket;
 use crate::verify::verifier::Verifier;
 
 /// Issues keys and leads them through their life.
@@ -112,66 +107,6 @@ impl<S: KeyRegistry> KeyManager<S> {
     #[cfg(feature = "management")]
     pub(crate) fn clock(&self) -> &dyn Clock {
         &*self.clock
-    }
-
-    /// The key of that id.
-    ///
-    /// Compare its owner with the caller's before you show it.
-    ///
-    /// # Errors
-    ///
-    /// [`ManageError`] when the store fails.
-    pub async fn get(&self, id: &KeyId) -> Result<Option<Arc<KeyRecord>>, ManageError> {
-        Ok(self.store.get(id).await?)
-    }
-
-    /// One page of an owner's keys, in the order of their ids: oldest first, to the millisecond.
-    ///
-    /// # Errors
-    ///
-    /// [`ManageError`] when the store fails.
-    pub async fn list(&self, owner: &str, page: &PageRequest) -> Result<KeyPage, ManageError> {
-        Ok(self.store.list(owner, page).await?)
-    }
-
-    /// One page of the audit trail of an owner's keys, newest first: who did what, when and why.
-    ///
-    /// # Errors
-    ///
-    /// [`ManageError`] when the store fails.
-    pub async fn audit(
-        &self,
-        owner: &str,
-        page: &AuditPageRequest,
-    ) -> Result<AuditPage, ManageError> {
-        Ok(self.store.audit(owner, page).await?)
-    }
-
-    /// How often a key was used in the hours that start within a range; of an unknown key, nothing.
-    ///
-    /// Compare the key's owner with the caller's before you show it.
-    ///
-    /// # Errors
-    ///
-    /// [`ManageError`] when the store fails.
-    pub async fn usage(
-        &self,
-        id: &KeyId,
-        hours: Range<Timestamp>,
-    ) -> Result<Vec<UsageBucket>, ManageError> {
-        Ok(self.store.usage(id, hours).await?)
-    }
-
-    /// When a key exercised which of its scopes, since it has those that it holds; of an unknown key,
-    /// nothing.
-    ///
-    /// Compare the key's owner with the caller's before you show it.
-    ///
-    /// # Errors
-    ///
-    /// [`ManageError`] when the store fails.
-    pub async fn scope_uses(&self, id: &KeyId) -> Result<Vec<ScopeUse>, ManageError> {
-        Ok(self.store.scope_uses(id).await?)
     }
 
     /// Changes name, scopes, expiration date or metadata of a key, and disables or enables it, in one
@@ -387,7 +322,7 @@ impl<S: KeyRegistry + Clone> KeyManager<S> {
             hasher: self.hasher.clone(),
             clock: self.clock.clone(),
             acting: self.acting.clone(),
-            advice_policy: self.advice_policy,
+            advice_policy: self.advice_policy.clone(),
             policy: self.policy.clone(),
         }
     }

@@ -46,6 +46,7 @@ pub(crate) mod manager;
 mod mandate;
 pub(crate) mod new_key;
 pub(crate) mod policy;
+mod read;
 
 pub use advice::{Advice, AdvicePolicy, HourlyExcess, advise};
 pub use error::{ManageError, ManageErrorKind};
