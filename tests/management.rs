@@ -10,6 +10,9 @@ mod bounds;
 mod conditions;
 #[path = "management/escalation.rs"]
 mod escalation;
+#[cfg(feature = "test-util")]
+#[path = "management/faults.rs"]
+mod faults;
 #[path = "management/kit.rs"]
 mod kit;
 #[path = "management/life.rs"]

@@ -282,7 +282,12 @@ async fn a_body_is_declared_as_json() {
         "text/json",
     ];
     for media_type in types {
-        let mut request = request(&maker, "POST", "/keys", Some(json!({"name": "a"})));
+        let mut request = request(
+            maker.key.expose_secret(),
+            "POST",
+            "/keys",
+            Some(json!({"name": "a"})),
+        );
         request
             .headers_mut()
             .insert("content-type", media_type.parse().unwrap());
@@ -293,7 +298,12 @@ async fn a_body_is_declared_as_json() {
             "{media_type}"
         );
     }
-    let mut request = request(&maker, "POST", "/keys", Some(json!({"name": "a"})));
+    let mut request = request(
+        maker.key.expose_secret(),
+        "POST",
+        "/keys",
+        Some(json!({"name": "a"})),
+    );
     request
         .headers_mut()
         .append("content-type", "application/json".parse().unwrap());
@@ -343,7 +353,7 @@ async fn wrong_parameters_are_named_at_once() {
 }
 
 async fn send(server: &Server, by: &tower_api_key::IssuedKey, body: Body) -> crate::kit::Answer {
-    let mut request = request(by, "POST", "/keys", Some(json!({})));
+    let mut request = request(by.key.expose_secret(), "POST", "/keys", Some(json!({})));
     *request.body_mut() = body;
     server.send(request).await
 }

@@ -14,7 +14,7 @@ async fn with(
     lines: &[(&'static str, &[u8])],
 ) -> Answer {
     let (method, target, body) = request;
-    let mut request = crate::kit::request(by, method, target, Some(body));
+    let mut request = crate::kit::request(by.key.expose_secret(), method, target, Some(body));
     for (name, value) in lines {
         request
             .headers_mut()
@@ -211,7 +211,9 @@ async fn uses_leave_the_tag_as_it_is() {
     tower_api_key::KeyRegistry::record_usage(server.keys.store(), &batch)
         .await
         .unwrap();
-    let shown = server.send(request(&maker, "GET", &one, None)).await;
+    let shown = server
+        .send(request(maker.key.expose_secret(), "GET", &one, None))
+        .await;
     assert_eq!(shown.header("etag"), tag);
     assert_eq!(shown.expect(200)["last_used_at"], crate::kit::START);
 }

@@ -74,7 +74,8 @@ impl<S: KeyRegistry + Clone> Server<S> {
         target: &str,
         body: Option<Value>,
     ) -> Answer {
-        self.send(request(by, method, target, body)).await
+        let secret = by.key.expose_secret();
+        self.send(request(secret, method, target, body)).await
     }
 
     pub(crate) async fn get(&self, by: &IssuedKey, target: &str) -> Answer {
@@ -90,7 +91,7 @@ impl<S: KeyRegistry + Clone> Server<S> {
 }
 
 pub(crate) fn request(
-    by: &IssuedKey,
+    secret: &str,
     method: &str,
     target: &str,
     body: Option<Value>,
@@ -98,7 +99,7 @@ pub(crate) fn request(
     let builder = Request::builder()
         .method(method)
         .uri(format!("/api/v1{target}"))
-        .header("x-api-key", by.key.expose_secret());
+        .header("x-api-key", secret);
     match body {
         Some(body) => builder
             .header("content-type", "application/json")

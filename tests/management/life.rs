@@ -80,7 +80,7 @@ async fn a_patch_changes_everything_in_one_step() {
     assert_eq!(changed["status"], "disabled");
 
     let patch = json!({"disabled": false, "expires_at": null});
-    let mut merge = request(&maker, "PATCH", &target, Some(patch));
+    let mut merge = request(maker.key.expose_secret(), "PATCH", &target, Some(patch));
     let media_type = "application/merge-patch+json; charset=utf-8"
         .parse()
         .unwrap();

@@ -10,14 +10,13 @@ use serde_json::Value;
 use crate::support::case;
 
 /// Scenarios that no test of this crate covers.
-const PENDING: [(&str, &str); 7] = [
+const PENDING: [(&str, &str); 6] = [
     (
         "SC-OUT-4",
         "there is no circuit breaker: the cap on look-ups bounds them, queues none and refuses the \
          rest at once, but while the store hangs, up to 192 look-ups of new keys begin anew after \
          each deadline and their requests wait for it, and there is no half-open state",
     ),
-    ("SC-GEN-9", "there is no management API yet"),
     ("SC-CT-5", "a matrix of build profiles is for nightly CI"),
     ("SC-PR-2", "mutation testing is for nightly CI"),
     ("SC-PR-3", "the supply chain is checked by CI"),
@@ -32,12 +31,13 @@ const PENDING: [(&str, &str); 7] = [
 
 /// The files that hold the tests of scenarios, each with what keeps it from being built, if
 /// something does.
-const SOURCES: [(&str, Option<&str>); 16] = [
+const SOURCES: [(&str, Option<&str>); 17] = [
     (include_str!("config.rs"), None),
     (include_str!("fuzz.rs"), None),
     (include_str!("generation.rs"), None),
     (include_str!("logging.rs"), None),
     (include_str!("machine.rs"), None),
+    (include_str!("management.rs"), NO_MANAGEMENT),
     (include_str!("matrix.rs"), None),
     (include_str!("revocation.rs"), None),
     (include_str!("service.rs"), None),
@@ -55,6 +55,12 @@ const NO_CACHE: Option<&str> = if cfg!(feature = "cache") {
     None
 } else {
     Some("its test needs the feature cache")
+};
+
+const NO_MANAGEMENT: Option<&str> = if cfg!(feature = "management") {
+    None
+} else {
+    Some("its test needs the feature management")
 };
 
 const NO_FAULTS: Option<&str> = if cfg!(all(feature = "cache", feature = "test-util")) {

@@ -9,6 +9,8 @@ pub(crate) mod kit;
 pub(crate) mod ledger;
 pub(crate) mod logging;
 pub(crate) mod machine;
+#[cfg(feature = "management")]
+pub(crate) mod management;
 pub(crate) mod matrix;
 pub(crate) mod oracle;
 pub(crate) mod public_types;
