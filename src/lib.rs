@@ -52,6 +52,7 @@
 //! | --- | --- |
 //! | `axum` | [`Identity`] as an axum extractor |
 //! | `cache` | `CachedStore`, a bounded cache before any store |
+//! | `management` | `ManagementApi`, an API to manage keys, as an axum router with its OpenAPI document |
 //! | `postgres` | `PostgresStore`: keys in PostgreSQL |
 //! | `redis` | `RedisStore`: keys in Redis |
 //! | `sqlite` | `SqliteStore`: keys in one file |
