@@ -99,16 +99,6 @@ impl<S: KeyRegistry> KeyManager<S> {
         &self.store
     }
 
-    #[cfg(feature = "management")]
-    pub(crate) fn format(&self) -> &KeyFormat {
-        &self.format
-    }
-
-    #[cfg(feature = "management")]
-    pub(crate) fn clock(&self) -> &dyn Clock {
-        &*self.clock
-    }
-
     /// Changes name, scopes, expiration date or metadata of a key, and disables or enables it, in one
     /// step.
     ///
@@ -313,20 +303,6 @@ impl<S: Clone> KeyManager<S> {
 }
 
 impl<S: KeyRegistry + Clone> KeyManager<S> {
-    /// The same manager of a store whose type is not told.
-    #[cfg(feature = "management")]
-    pub(crate) fn erased(&self) -> KeyManager<Arc<dyn KeyRegistry>> {
-        KeyManager {
-            store: Arc::new(self.store.clone()),
-            format: self.format,
-            hasher: self.hasher.clone(),
-            clock: self.clock.clone(),
-            acting: self.acting.clone(),
-            advice_policy: self.advice_policy.clone(),
-            policy: self.policy.clone(),
-        }
-    }
-
     /// A verifier of this manager's keys: the same store, format, hasher and clock.
     pub fn verifier(&self) -> Verifier {
         Verifier::new(self.store.clone())

@@ -34,6 +34,8 @@
 mod acting;
 pub(crate) mod advice;
 mod change;
+#[cfg(feature = "management")]
+mod erased;
 pub(crate) mod error;
 pub(crate) mod import;
 pub(crate) mod import_key;

@@ -79,6 +79,7 @@ impl Fields {
     }
 
     /// A time, or null.
+    #[expect(clippy::option_option, reason = "missing or wrong, or null, or a time")]
     pub(super) fn time_or_null(&mut self, field: &'static str) -> Option<Option<Timestamp>> {
         let message = "expected a time as RFC 3339 writes it, such as 2027-01-31T00:00:00Z";
         match self.take(field)? {

@@ -11,7 +11,7 @@ use http::{StatusCode, Uri};
 use jiff::Timestamp;
 use utoipa::openapi::Server;
 
-use super::api::{Call, Shared};
+use super::call::{Call, Shared};
 use super::conditions::{IfMatch, idempotency_key};
 use super::listing::{Wanted, page};
 use super::problem::{FieldError, Problem, ProblemCode};
@@ -28,7 +28,7 @@ use super::{input, resource};
 use crate::manage::issued::IssuedKey;
 use crate::record::key::KeyRecord;
 use crate::store::audit_page::AuditPageRequest;
-use crate::store::usage::start_of_hour;
+use crate::store::usage::{UsageBucket, start_of_hour};
 
 pub(super) type Answer = Result<Response, Refused>;
 
@@ -202,8 +202,8 @@ pub(super) async fn usage(State(api): State<Shared>, id: KeyPath, request: Reque
     Ok(ok(&UsageResource {
         from,
         to,
-        allowed: hours.iter().map(|hour| hour.allowed()).sum(),
-        refused: hours.iter().map(|hour| hour.refused()).sum(),
+        allowed: hours.iter().map(UsageBucket::allowed).sum(),
+        refused: hours.iter().map(UsageBucket::refused).sum(),
         hours: hours.iter().map(resource::HourResource::from).collect(),
     }))
 }

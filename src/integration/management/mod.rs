@@ -48,6 +48,7 @@
 
 pub(crate) mod api;
 pub(crate) mod authorise;
+mod call;
 mod conditions;
 mod fields;
 mod handlers;

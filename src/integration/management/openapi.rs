@@ -89,10 +89,9 @@ fn add_problems(path: &str, method: &Method, operation: &mut Operation) {
             ),
         ]);
     }
-    if path.ends_with("/rotate") || path.ends_with("/revoke") {
-        if let Some(RefOr::T(body)) = &mut operation.request_body {
-            body.required = Some(Required::False);
-        }
+    let may_lack_body = path.ends_with("/rotate") || path.ends_with("/revoke");
+    if let (true, Some(RefOr::T(body))) = (may_lack_body, &mut operation.request_body) {
+        body.required = Some(Required::False);
     }
     if is_change && path.contains("{id}") {
         problems.push(("412", "The key has another revision"));

@@ -20,7 +20,7 @@ pub(super) struct CreateKey {
     #[schema(required = false, format = DateTime)]
     expires_at: Option<String>,
     /// In place of `expires_at`: how many days the key works.
-    #[schema(required = false, nullable = false, minimum = 1, maximum = 36500)]
+    #[schema(required = false, nullable = false, minimum = 1, maximum = 36_500)]
     expires_in_days: u32,
     /// What the owner notes down: at most 16 names of 1 to 64 octets, with values of at most 256.
     #[schema(required = false, nullable = false, value_type = Noted)]
@@ -53,7 +53,7 @@ pub(super) struct PatchKey {
 #[serde(deny_unknown_fields)]
 pub(super) struct RotateKey {
     /// How long the old secrets work on, where they have no earlier end; 0 without it.
-    #[schema(required = false, nullable = false, minimum = 0, maximum = 2592000)]
+    #[schema(required = false, nullable = false, minimum = 0, maximum = 2_592_000)]
     grace_seconds: u32,
 }
 

@@ -51,8 +51,11 @@ use crate::scope::set::ScopeSet;
 #[derive(Clone)]
 pub struct ApiKeySecurity {
     pattern: String,
-    scopes: Arc<dyn Fn(&Method, &str) -> ScopeSet + Send + Sync>,
+    scopes: Arc<ScopesOf>,
 }
+
+/// The scopes that a method of a path needs.
+type ScopesOf = dyn Fn(&Method, &str) -> ScopeSet + Send + Sync;
 
 impl ApiKeySecurity {
     /// For keys of that format, and the scopes of
@@ -89,23 +92,9 @@ impl ApiKeySecurity {
         for (path, item) in &mut document.paths.paths {
             for (method, operation) in operations(item) {
                 if operation.security.is_none() {
-                    self.add_to_operation(operation, &(self.scopes)(&method, path));
+                    add_to_operation(operation, &(self.scopes)(&method, path));
                 }
             }
-        }
-    }
-
-    fn add_to_operation(&self, operation: &mut Operation, scopes: &ScopeSet) {
-        let scopes: Vec<String> = scopes.iter().map(ToString::to_string).collect();
-        let requirements = [BEARER, API_KEY].map(|name| SecurityRequirement::new(name, &scopes));
-        operation.security = Some(requirements.into());
-        for (status, description) in [
-            ("400", "More than one API key"),
-            ("401", "Invalid or missing API key"),
-            ("403", "The API key lacks a scope"),
-            ("503", "API keys cannot be verified at the moment"),
-        ] {
-            add_refusal(operation, status, description);
         }
     }
 
@@ -129,6 +118,20 @@ impl fmt::Debug for ApiKeySecurity {
         f.debug_struct("ApiKeySecurity")
             .field("pattern", &self.pattern)
             .finish_non_exhaustive()
+    }
+}
+
+fn add_to_operation(operation: &mut Operation, scopes: &ScopeSet) {
+    let scopes: Vec<String> = scopes.iter().map(ToString::to_string).collect();
+    let requirements = [BEARER, API_KEY].map(|name| SecurityRequirement::new(name, &scopes));
+    operation.security = Some(requirements.into());
+    for (status, description) in [
+        ("400", "More than one API key"),
+        ("401", "Invalid or missing API key"),
+        ("403", "The API key lacks a scope"),
+        ("503", "API keys cannot be verified at the moment"),
+    ] {
+        add_refusal(operation, status, description);
     }
 }
 
