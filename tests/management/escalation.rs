@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
 use tower_api_key::record::KeyRecord;
+use tower_api_key::store::PageRequest;
 use tower_api_key::{NewKey, Scope, ScopeSet};
 
 use crate::kit::{MANAGE, Server, request, server};
@@ -22,7 +23,7 @@ enum Step {
     },
     Patch {
         scopes: Option<u8>,
-        end: Option<Option<u8>>,
+        end: Option<NewEnd>,
         disabled: Option<bool>,
     },
     Rotate {
@@ -33,6 +34,9 @@ enum Step {
         hours: u8,
     },
 }
+
+/// Hours from the start; none means never.
+type NewEnd = Option<u8>;
 
 /// Who does it, to which key, and what.
 type Deed = (usize, usize, Step);
@@ -204,7 +208,11 @@ fn judge(caller: &Caller, before: &[KeyRecord], after: &[KeyRecord], step: &Step
 async fn records(server: &Server) -> Vec<KeyRecord> {
     let mut all = Vec::new();
     for owner in ["acct_42", "acct_7"] {
-        let page = server.keys.list(owner, &Default::default()).await.unwrap();
+        let page = server
+            .keys
+            .list(owner, &PageRequest::default())
+            .await
+            .unwrap();
         all.extend(page.keys().iter().map(|record| KeyRecord::clone(record)));
     }
     all

@@ -1,7 +1,7 @@
 //! A store that fails: 503, and no word of what failed.
 
 use serde_json::json;
-use tower_api_key::store::StoreErrorKind;
+use tower_api_key::store::{PageRequest, StoreErrorKind};
 use tower_api_key::testing::{Fault, FaultyStore};
 use tower_api_key::{KeyManager, MemoryStore};
 
@@ -44,7 +44,7 @@ async fn a_store_that_fails_is_503_with_a_time_to_try_again() {
     }
     let keys: KeyManager<MemoryStore> = healthy.keys.clone();
     assert_eq!(
-        keys.list("acct_42", &Default::default())
+        keys.list("acct_42", &PageRequest::default())
             .await
             .unwrap()
             .keys()

@@ -9,6 +9,7 @@ use tower::ServiceExt;
 use tower_api_key::clock::ManualClock;
 use tower_api_key::integration::management::{ManagementApi, OwnerAuthoriser};
 use tower_api_key::policy::{RequestHead, Requirement};
+use tower_api_key::store::{AuditPageRequest, PageRequest};
 use tower_api_key::{
     ApiKeyLayer, IssuedKey, KeyManager, KeyRegistry, MemoryStore, NewKey, Scope, ScopeSet,
 };
@@ -84,8 +85,16 @@ impl<S: KeyRegistry + Clone> Server<S> {
 
     /// Everything that the store has of an owner: what no refused request may change.
     pub(crate) async fn stored(&self, owner: &str) -> String {
-        let keys = self.keys.list(owner, &Default::default()).await.unwrap();
-        let trail = self.keys.audit(owner, &Default::default()).await.unwrap();
+        let keys = self
+            .keys
+            .list(owner, &PageRequest::default())
+            .await
+            .unwrap();
+        let trail = self
+            .keys
+            .audit(owner, &AuditPageRequest::default())
+            .await
+            .unwrap();
         format!("{:?} {:?}", keys.keys(), trail.entries())
     }
 }

@@ -178,14 +178,14 @@ async fn usage_is_told_by_hour_within_the_span() {
     let maker = server.manager_of("acct_42", &[]).await;
     let id = maker.record.id();
     server.clock.advance(Duration::from_secs(30 * 60));
-    let used = |at: &str, allowed| {
+    let in_hour_of = |at: &str, allowed| {
         KeyUse::new(id, 1, at.parse().unwrap())
             .with_allowed(allowed)
             .with_refused(1)
     };
     let uses = [
-        used("2025-12-01T10:05:00Z", 7),
-        used("2026-01-01T00:10:00Z", 3),
+        in_hour_of("2025-12-01T10:05:00Z", 7),
+        in_hour_of("2026-01-01T00:10:00Z", 3),
     ];
     server
         .keys

@@ -47,11 +47,9 @@ async fn check<S: KeyRegistry + Clone + std::fmt::Debug>(
         let key = "order-7".parse().unwrap();
         sent.headers_mut().insert("idempotency-key", key);
         let answer = server.send(sent).await;
-        written += &format!(
-            "{:?}\n{}\n",
-            answer.headers,
-            String::from_utf8_lossy(&answer.body)
-        );
+        let headers = format!("{:?}\n", answer.headers);
+        written.push_str(&headers);
+        written.push_str(&String::from_utf8_lossy(&answer.body));
         answer.json()
     };
     let made = ask("POST", "/keys", Some(json!({"name": "a"}))).await;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use tower_api_key::integration::management::{ManagementApi, OwnerAuthoriser};
 use tower_api_key::policy::{RequestHead, Requirement};
+use tower_api_key::store::PageRequest;
 use tower_api_key::{ApiKeyLayer, NewKey, Scope, ScopeSet};
 
 use super::kit::manager;
@@ -43,10 +44,10 @@ async fn sc_gen_9_nobody_names_an_owner_or_gets_scopes_beyond_its_own() {
     let status = send(&behind, mine, "POST", "/keys", &stronger).await;
     assert_eq!(status, StatusCode::FORBIDDEN);
 
-    let theirs = keys.list("victim", &Default::default()).await.unwrap();
+    let theirs = keys.list("victim", &PageRequest::default()).await.unwrap();
     assert_eq!(theirs.keys(), [victim]);
     assert_eq!(
-        keys.list("attacker", &Default::default())
+        keys.list("attacker", &PageRequest::default())
             .await
             .unwrap()
             .keys()
