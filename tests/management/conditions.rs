@@ -55,30 +55,14 @@ async fn a_change_of_another_revision_is_not_made() {
     ] {
         let method = if action.is_empty() { "PATCH" } else { "POST" };
         let target = format!("{one}{action}");
-        for tag in [&*first, "\"\"", "\"x\"", &weak, &zeros] {
+        // What is no tag matches nothing either.
+        let wrong = ["", "x", "\"", "7", "*, \"1\"", "\u{e9}", "\"\"", "\"x\""];
+        for tag in wrong.into_iter().chain([&*first, &weak, &zeros]) {
             let request = (method, &*target, body.clone());
             let late = with(&server, &maker, request, &[("if-match", tag.as_bytes())]).await;
             assert_eq!(
                 late.expect_problem(412, "revision_mismatch"),
                 [""; 0],
-                "{action} {tag}"
-            );
-        }
-        for tag in [
-            "",
-            "x",
-            "\"",
-            "7",
-            "\"a\" \"b\"",
-            "*, \"1\"",
-            "\"1\",",
-            "\u{e9}",
-        ] {
-            let request = (method, &*target, body.clone());
-            let bad = with(&server, &maker, request, &[("if-match", tag.as_bytes())]).await;
-            assert_eq!(
-                bad.expect_problem(400, "invalid_parameters"),
-                ["If-Match"],
                 "{action} {tag}"
             );
         }

@@ -27,8 +27,7 @@ async fn a_key_is_made_once_with_all_that_was_asked_for() {
     let plaintext = made["key"].as_str().unwrap();
     let identity = server.keys.verifier().verify(plaintext).await.unwrap();
     assert_eq!(identity.key_id().to_string(), id_of(&made));
-    // Relative to `/api/v1/keys`, the target of the request.
-    assert_eq!(location, format!("keys/{}", id_of(&made)));
+    assert_eq!(location, format!("/api/v1/keys/{}", id_of(&made)));
     assert_eq!(tag, format!("\"{}\"", 1_767_225_600_000_000_u64));
     let shown = &plaintext[..11];
     let secret = json!({

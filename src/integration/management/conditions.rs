@@ -26,17 +26,15 @@ impl IfMatch {
     pub(super) fn of(headers: &HeaderMap, record: &KeyRecord) -> Self {
         let own = tag(record);
         let own = own.as_bytes();
-        let mut lines = headers.get_all(IF_MATCH).iter().peekable();
-        if lines.peek().is_none() {
-            return Self::Absent;
-        }
         // Tags of ours have no comma.
+        let lines = headers.get_all(IF_MATCH).iter();
         let tags = lines.flat_map(|line| line.as_bytes().split(|octet| *octet == b','));
-        let mut tags = tags.map(<[u8]>::trim_ascii);
-        if tags.any(|tag| tag == b"*" || tag == own) {
-            Self::Matches
-        } else {
-            Self::Differs
+        let tags: Vec<_> = tags.map(<[u8]>::trim_ascii).collect();
+        match tags[..] {
+            [] => Self::Absent,
+            [b"*"] => Self::Matches,
+            _ if tags.contains(&own) => Self::Matches,
+            _ => Self::Differs,
         }
     }
 }
