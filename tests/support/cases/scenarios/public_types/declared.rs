@@ -6,7 +6,7 @@ use std::path::Path;
 use regex::Regex;
 
 /// Types that are a plain list of words, or that hold what no key can get into.
-pub(crate) const WITHOUT_CONTENT: [&str; 12] = [
+pub(crate) const WITHOUT_CONTENT: [&str; 14] = [
     "ConfigErrorKind",
     "DenialKind",
     "EnvKeyErrorKind",
@@ -14,11 +14,14 @@ pub(crate) const WITHOUT_CONTENT: [&str; 12] = [
     "ImportRefusalKind",
     "KeyStatus",
     "ManageErrorKind",
+    "ProblemCode",
     "StoreErrorKind",
     // Only the operating system's random source makes one, and only when it fails.
     "RandomnessError",
     // Has no fields.
     "TracingObserver",
+    // A length of time, a number and scopes.
+    "IssuePolicy",
     // Numbers.
     "HourlyExcess",
     // Numbers, and a store's error, which is printed by itself.
@@ -26,7 +29,7 @@ pub(crate) const WITHOUT_CONTENT: [&str; 12] = [
 ];
 
 /// Types of features that may be off, and are not printed then.
-const OF_FEATURES: [(bool, &[&str]); 7] = [
+const OF_FEATURES: [(bool, &[&str]); 8] = [
     (cfg!(feature = "axum"), &["MissingIdentity"]),
     (
         cfg!(feature = "cache"),
@@ -37,6 +40,15 @@ const OF_FEATURES: [(bool, &[&str]); 7] = [
             "CachedStore",
             "FeedState",
             "InvalidCacheOptions",
+        ],
+    ),
+    (
+        cfg!(feature = "management"),
+        &[
+            "ApiKeySecurity",
+            "ManagementApi",
+            "OwnerAuthoriser",
+            "Principal",
         ],
     ),
     (

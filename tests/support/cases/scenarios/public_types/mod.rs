@@ -12,6 +12,8 @@ pub(crate) mod decisions;
 pub(crate) mod declared;
 pub(crate) mod keys;
 pub(crate) mod layers;
+#[cfg(feature = "management")]
+pub(crate) mod management;
 pub(crate) mod marker;
 pub(crate) mod print;
 pub(crate) mod printed;

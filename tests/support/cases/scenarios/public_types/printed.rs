@@ -21,6 +21,8 @@ pub(crate) async fn printed(marker: &Marker) -> Printed {
     all.push(stores::faulty(marker));
     #[cfg(feature = "cache")]
     all.extend(super::cache::printed(marker).await);
+    #[cfg(feature = "management")]
+    all.extend(super::management::printed(marker).await);
     #[cfg(feature = "sqlite")]
     all.extend(super::databases::sqlite(marker).await);
     #[cfg(feature = "postgres")]
