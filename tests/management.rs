@@ -19,6 +19,8 @@ mod kit;
 mod life;
 #[path = "management/listing.rs"]
 mod listing;
+#[path = "management/openapi.rs"]
+mod openapi;
 #[path = "management/owners.rs"]
 mod owners;
 #[path = "management/plaintext.rs"]

@@ -1,0 +1,54 @@
+//! The OpenAPI document says which routes there are, and what they need.
+
+use serde_json::{Value, json};
+use tower_api_key::integration::management::{ManagementApi, OwnerAuthoriser};
+
+use crate::kit::server;
+
+#[tokio::test]
+async fn the_document_is_served_and_tells_every_route() {
+    let server = server();
+    let maker = server.manager_of("acct_42", &[]).await;
+    let document = server.get(&maker, "/openapi.json").await.expect(200);
+    let api = ManagementApi::new(&server.keys, OwnerAuthoriser::new());
+    assert_eq!(document, serde_json::to_value(api.openapi()).unwrap());
+    assert_eq!(document["openapi"], "3.1.0");
+
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            operations.push(format!("{method} {path}"));
+            let scopes = json!([{"bearer": ["keys:manage"]}, {"api_key": ["keys:manage"]}]);
+            assert_eq!(operation["security"], scopes, "{method} {path}");
+            let responses = operation["responses"].as_object().unwrap();
+            for status in ["400", "401", "403", "503"] {
+                assert!(responses.contains_key(status), "{method} {path} {status}");
+            }
+        }
+    }
+    operations.sort();
+    let expected = [
+        "get /audit",
+        "get /keys",
+        "get /keys/{id}",
+        "get /keys/{id}/advice",
+        "get /keys/{id}/usage",
+        "get /openapi.json",
+        "patch /keys/{id}",
+        "post /keys",
+        "post /keys/{id}/revoke",
+        "post /keys/{id}/rotate",
+    ];
+    assert_eq!(operations, expected);
+}
+
+#[tokio::test]
+async fn bodies_of_requests_have_no_other_members() {
+    let server = server();
+    let api = ManagementApi::new(&server.keys, OwnerAuthoriser::new());
+    let document = serde_json::to_value(api.openapi()).unwrap();
+    for name in ["CreateKey", "PatchKey", "RotateKey", "RevokeKey"] {
+        let schema = &document["components"]["schemas"][name];
+        assert_eq!(schema["additionalProperties"], Value::Bool(false), "{name}");
+    }
+}
