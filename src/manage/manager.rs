@@ -155,6 +155,11 @@ impl<S: KeyRegistry> KeyManager<S> {
             .get(id)
             .await?
             .ok_or_else(ManageError::not_found)?;
+        if let Some(maker) = &self.acting.maker {
+            // Before anything is told of the key.
+            let mandate = maker.mandate(&self.store, now).await?;
+            mandate.check_owner(&record)?;
+        }
         if record.expires_at().is_some_and(|end| now >= end) {
             let message = "the key has expired; expected a later expiration date before a rotation";
             return Err(ManageError::new(ManageErrorKind::Refused, message));

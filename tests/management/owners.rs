@@ -1,7 +1,10 @@
 //! Another owner's keys are as if they did not exist.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tower_api_key::NewKey;
+use tower_api_key::manage::ManageErrorKind;
 
 use crate::kit::server;
 
@@ -85,6 +88,26 @@ async fn lists_and_trails_show_the_callers_owner_only() {
     let found = server.get(&mine, &cursor).await.expect(200);
     let comes_after = mine.record.id() > theirs.record.id();
     assert_eq!(list(&found, "keys").len(), usize::from(comes_after));
+}
+
+#[tokio::test]
+async fn a_manager_that_acts_for_a_key_finds_no_other_owners_key() {
+    let server = server();
+    let mine = server.manager_of("acct_42", &[]).await;
+    let new = NewKey::new("acct_7", "expired").expires_in(Duration::from_secs(1));
+    let theirs = server.keys.issue(new).await.unwrap().record.id();
+    server.clock.advance(Duration::from_secs(2));
+    let verifier = server.keys.verifier();
+    let identity = verifier.verify(mine.key.expose_secret()).await.unwrap();
+    let keys = server.keys.on_behalf_of(&identity);
+    for found in [
+        keys.rotate(&theirs, Duration::ZERO).await.map(drop),
+        keys.disable(&theirs).await.map(drop),
+        keys.revoke(&theirs, "").await.map(drop),
+        keys.delete(&theirs).await,
+    ] {
+        assert_eq!(found.unwrap_err().kind(), ManageErrorKind::NotFound);
+    }
 }
 
 fn list<'a>(body: &'a Value, name: &str) -> &'a [Value] {
