@@ -137,8 +137,8 @@ pub(crate) async fn serve(url: &str) {
     };
     let end = async move { while stopped.recv().await.is_some() {} };
     let server = axum::serve(listener, app).with_graceful_shutdown(end);
-    let (served, ()) = tokio::join!(async { server.await }, obey);
-    served.unwrap();
+    let (outcome, ()) = tokio::join!(async { server.await }, obey);
+    outcome.unwrap();
     flusher.shutdown().await.unwrap();
     let stats = monitor.stats();
     println!("unknown {}", stats.refused(DenialKind::Unknown));
