@@ -13,12 +13,13 @@ async fn a_store_that_fails_is_503_with_a_time_to_try_again() {
     let maker = healthy.manager_of("acct_42", &[]).await;
     let store = healthy.keys.store().clone();
     let stored = healthy.stored("acct_42").await;
-    for kind in [
-        StoreErrorKind::Unavailable,
-        StoreErrorKind::TimedOut,
-        StoreErrorKind::Corrupt,
+    for fault in [
+        Fault::Error(StoreErrorKind::Unavailable),
+        Fault::Error(StoreErrorKind::TimedOut),
+        Fault::Error(StoreErrorKind::Corrupt),
+        Fault::Panic,
     ] {
-        let faulty = FaultyStore::new(store.clone(), 7).with_change_fault(Fault::Error(kind), 100);
+        let faulty = FaultyStore::new(store.clone(), 7).with_change_fault(fault, 100);
         let server = server_of(std::sync::Arc::new(faulty), |keys| keys);
         let one = format!("/keys/{}", maker.record.id());
         for (method, target, body) in [
@@ -31,7 +32,7 @@ async fn a_store_that_fails_is_503_with_a_time_to_try_again() {
             assert_eq!(
                 answer.expect_problem(503, "unavailable"),
                 [""; 0],
-                "{kind:?} {method}"
+                "{fault:?} {method}"
             );
             assert_eq!(answer.header("retry-after"), "1");
             let expected = json!({

@@ -4,13 +4,19 @@ use std::fmt;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use utoipa::openapi::OpenApi;
 
 use super::authorise::Authorise;
 use super::call::{Inner, Shared};
+use super::problem::ProblemCode;
+use super::refused::Refused;
 use super::{handlers, openapi};
 use crate::manage::manager::KeyManager;
+use crate::store::contain::contain_future;
 use crate::store::registry::KeyRegistry;
 
 /// An API to manage keys, to be mounted under any path; see the [module](super).
@@ -51,7 +57,15 @@ impl ManagementApi {
             .fallback(handlers::not_found)
             .method_not_allowed_fallback(handlers::method_not_allowed)
             .with_state(self.0.clone())
+            .layer(from_fn(contained))
     }
+}
+
+/// Answers where a store or an authoriser panics.
+async fn contained(request: Request, next: Next) -> Response {
+    let answer = contain_future(Box::pin(next.run(request))).await;
+    let refused = |_| Refused::from(ProblemCode::Unavailable).into_response();
+    answer.unwrap_or_else(refused)
 }
 
 impl fmt::Debug for ManagementApi {
