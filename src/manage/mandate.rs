@@ -22,10 +22,11 @@ pub(super) struct Maker {
 
 impl Maker {
     pub(super) fn new(identity: &Identity) -> Self {
-        Self {
-            id: identity.key_id(),
-            secret_version: identity.secret_version(),
-        }
+        Self::of(identity.key_id(), identity.secret_version())
+    }
+
+    pub(super) fn of(id: KeyId, secret_version: u32) -> Self {
+        Self { id, secret_version }
     }
 
     /// What the key may give now, by the store: one that was revoked or narrowed since its request

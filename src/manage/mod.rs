@@ -49,6 +49,7 @@ mod mandate;
 pub(crate) mod new_key;
 pub(crate) mod policy;
 mod read;
+mod session;
 
 pub use advice::{Advice, AdvicePolicy, HourlyExcess, advise};
 pub use error::{ManageError, ManageErrorKind};
