@@ -1,0 +1,83 @@
+//! Signing in with a management key, and out again.
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::response::{IntoResponse, Redirect, Response};
+use tower_api_key::Identity;
+use tower_sessions::Session;
+
+use super::forms::{Fields, random_token};
+use super::refusal::{Refusal, page, rendered};
+use super::router::Shared;
+use super::shown::Frame;
+use super::signed_in::{MANAGE, SignedIn, Ticket};
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct Page<'a> {
+    frame: Frame,
+    error: &'a str,
+}
+
+pub(super) async fn form() -> Response {
+    let (frame, error) = (Frame::outside(), "");
+    page(&Page { frame, error })
+}
+
+pub(super) async fn submit(
+    State(shared): State<Shared>,
+    session: Session,
+    fields: Fields,
+) -> Result<Response, Refusal> {
+    let (key, second) = (fields.one("key"), shared.clock.now().as_second());
+    if !shared.throttle.allows(key, second) {
+        let text = "Too many attempts. Wait a minute and try again.";
+        let mut response = refused(StatusCode::TOO_MANY_REQUESTS, text);
+        response.headers_mut().insert(RETRY_AFTER, 60.into());
+        return Ok(response);
+    }
+    match shared.keys.verifier().verify(key).await {
+        Ok(identity) if identity.has_scope(&MANAGE) => {
+            start(&session, &identity, second).await?;
+            Ok(Redirect::to("/dashboard/keys").into_response())
+        }
+        Ok(_) => {
+            shared.throttle.failed(key, second);
+            let text = "This key may not manage keys: it lacks the scope keys:manage.";
+            Ok(refused(StatusCode::FORBIDDEN, text))
+        }
+        Err(denial) if denial.is_unavailable() => Err(Refusal::Unavailable),
+        Err(_) => {
+            shared.throttle.failed(key, second);
+            let text = "This key is not valid. Check that all of it was pasted.";
+            Ok(refused(StatusCode::UNAUTHORIZED, text))
+        }
+    }
+}
+
+/// A session of its own for each sign-in: an id that was planted before is worth nothing.
+async fn start(session: &Session, identity: &Identity, second: i64) -> Result<(), Refusal> {
+    session.flush().await?;
+    session.cycle_id().await?;
+    let ticket = Ticket {
+        key_id: identity.key_id().to_string(),
+        secret_version: identity.secret_version(),
+        csrf: random_token()?,
+        signed_in_at: second,
+        seen_at: second,
+    };
+    ticket.keep(session).await
+}
+
+pub(super) async fn sign_out(signed_in: SignedIn, fields: Fields) -> Result<Redirect, Refusal> {
+    fields.check(&signed_in)?;
+    signed_in.session.flush().await?;
+    Ok(Redirect::to("/dashboard/sign-in"))
+}
+
+fn refused(status: StatusCode, error: &str) -> Response {
+    let frame = Frame::outside();
+    rendered(status, &Page { frame, error })
+}
