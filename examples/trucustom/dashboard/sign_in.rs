@@ -48,7 +48,7 @@ pub(super) async fn submit(
             let text = "This key may not manage keys: it lacks the scope keys:manage.";
             Ok(refused(StatusCode::FORBIDDEN, text))
         }
-        Err(denial) if denial.is_unavailable() => Err(Refusal::Unavailable),
+        Err(denial) if denial.status() == StatusCode::SERVICE_UNAVAILABLE => Err(Refusal::Unavailable),
         Err(_) => {
             shared.throttle.failed(key, second);
             let text = "This key is not valid. Check that all of it was pasted.";
@@ -59,7 +59,7 @@ pub(super) async fn submit(
 
 /// A session of its own for each sign-in: an id that was planted before is worth nothing.
 async fn start(session: &Session, identity: &Identity, second: i64) -> Result<(), Refusal> {
-    session.flush().await?;
+    session.clear().await;
     session.cycle_id().await?;
     let ticket = Ticket {
         key_id: identity.key_id().to_string(),

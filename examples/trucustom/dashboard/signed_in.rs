@@ -77,8 +77,10 @@ impl FromRequestParts<Shared> for SignedIn {
         if let Some(found) = found.map_err(IntoResponse::into_response)? {
             return Ok(found);
         }
-        let flushed = session.flush().await;
-        flushed.map_err(|error| Refusal::from(error).into_response())?;
+        if session.id().is_some() {
+            let flushed = session.flush().await;
+            flushed.map_err(|error| Refusal::from(error).into_response())?;
+        }
         Err(Redirect::to("/dashboard/sign-in").into_response())
     }
 }
