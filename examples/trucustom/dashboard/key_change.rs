@@ -1,0 +1,184 @@
+//! Changing a key: each form carries the revision that its page showed.
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use tower_api_key::ScopeSet;
+use tower_api_key::manage::{ManageError, ManageErrorKind};
+use tower_api_key::record::{KeyId, KeyRecord, KeyUpdate};
+
+use super::create::{Input, is_about_input, issued_page};
+use super::forms::Fields;
+use super::key_page::conflict;
+use super::refusal::{Refusal, page, rendered, sentence};
+use super::router::Keys;
+use super::shown::{Frame, ScopeBox, ShownKey, scope_boxes};
+use super::signed_in::SignedIn;
+
+#[derive(Template)]
+#[template(path = "edit.html")]
+struct EditPage {
+    frame: Frame,
+    key: ShownKey,
+    input: Input,
+    scopes: Vec<ScopeBox>,
+}
+
+#[derive(Template)]
+#[template(path = "revoke.html")]
+struct RevokePage {
+    frame: Frame,
+    key: ShownKey,
+    reason: String,
+    error: &'static str,
+}
+
+pub(super) async fn form(signed_in: SignedIn, Path(id): Path<String>) -> Result<Response, Refusal> {
+    let record = signed_in.key(&id).await?;
+    let input = Input {
+        name: record.name().to_owned(),
+        scopes: record.scopes().clone(),
+        expiration: "keep".to_owned(),
+        ..Input::default()
+    };
+    let revision = record.revision();
+    Ok(page(&edit_page(&signed_in, &record, input, revision)))
+}
+
+pub(super) async fn submit(
+    signed_in: SignedIn,
+    Path(id): Path<String>,
+    fields: Fields,
+) -> Result<Response, Refusal> {
+    fields.check(&signed_in)?;
+    let record = signed_in.key(&id).await?;
+    let revision = fields.revision()?;
+    let mut input = Input::of(&fields);
+    let mut update = KeyUpdate::new()
+        .with_name(input.name.as_str())
+        .with_scopes(input.scopes.clone());
+    if input.expiration != "keep" {
+        update = update.with_expires_at(input.end(signed_in.now, signed_in.end));
+    }
+    if input.is_right() {
+        let keys = signed_in.keys.if_revision(revision);
+        match keys.update(&record.id(), update).await {
+            Err(error) if is_about_input(error.kind()) => {
+                input.error = sentence(&error.to_string());
+            }
+            done => return answer(&signed_in, &id, done).await,
+        }
+    }
+    let page = edit_page(&signed_in, &record, input, revision);
+    Ok(rendered(StatusCode::UNPROCESSABLE_ENTITY, &page))
+}
+
+pub(super) async fn rotate(
+    signed_in: SignedIn,
+    Path(id): Path<String>,
+    fields: Fields,
+) -> Result<Response, Refusal> {
+    let (key, keys) = checked(&signed_in, &id, &fields).await?;
+    let hours = match fields.one("grace") {
+        "0" => 0,
+        "1" => 1,
+        "24" => 24,
+        "168" => 168,
+        _ => return Err(Refusal::Malformed),
+    };
+    match keys.rotate(&key, Duration::from_secs(hours * 3_600)).await {
+        Ok(issued) => {
+            let title = "API key rotated";
+            Ok(page(&issued_page(&signed_in, title, Some(&issued.key), &issued.record)))
+        }
+        Err(error) => answer(&signed_in, &id, Err::<(), _>(error)).await,
+    }
+}
+
+/// Disables a key, or enables it again.
+pub(super) async fn switch(
+    signed_in: SignedIn,
+    Path(id): Path<String>,
+    fields: Fields,
+) -> Result<Response, Refusal> {
+    let (key, keys) = checked(&signed_in, &id, &fields).await?;
+    let done = match fields.one("to") {
+        "disabled" => keys.disable(&key).await,
+        "enabled" => keys.enable(&key).await,
+        _ => return Err(Refusal::Malformed),
+    };
+    answer(&signed_in, &id, done).await
+}
+
+pub(super) async fn confirm(
+    signed_in: SignedIn,
+    Path(id): Path<String>,
+) -> Result<Response, Refusal> {
+    let record = signed_in.key(&id).await?;
+    Ok(page(&RevokePage {
+        frame: Frame::within(&signed_in, "keys"),
+        key: ShownKey::new(&record, &[], signed_in.now),
+        reason: String::new(),
+        error: "",
+    }))
+}
+
+pub(super) async fn revoke(
+    signed_in: SignedIn,
+    Path(id): Path<String>,
+    fields: Fields,
+) -> Result<Response, Refusal> {
+    let (key, keys) = checked(&signed_in, &id, &fields).await?;
+    let reason = fields.one("reason");
+    let done = keys.revoke(&key, reason).await;
+    if done.as_ref().is_err_and(|error| error.kind() == ManageErrorKind::InvalidInput) {
+        let record = signed_in.key(&id).await?;
+        let page = RevokePage {
+            frame: Frame::within(&signed_in, "keys"),
+            key: ShownKey::new(&record, &[], signed_in.now),
+            reason: reason.to_owned(),
+            error: "Enter at most 1,024 octets without control characters.",
+        };
+        return Ok(rendered(StatusCode::UNPROCESSABLE_ENTITY, &page));
+    }
+    answer(&signed_in, &id, done).await
+}
+
+async fn checked(
+    signed_in: &SignedIn,
+    id: &str,
+    fields: &Fields,
+) -> Result<(KeyId, Keys), Refusal> {
+    fields.check(signed_in)?;
+    let record = signed_in.key(id).await?;
+    Ok((record.id(), signed_in.keys.if_revision(fields.revision()?)))
+}
+
+async fn answer<T>(
+    signed_in: &SignedIn,
+    id: &str,
+    done: Result<T, ManageError>,
+) -> Result<Response, Refusal> {
+    match done {
+        Ok(_) => Ok(Redirect::to(&format!("/dashboard/keys/{id}")).into_response()),
+        Err(error) if error.kind() == ManageErrorKind::RevisionMismatch => {
+            conflict(signed_in, id).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn edit_page(signed_in: &SignedIn, record: &KeyRecord, input: Input, revision: u64) -> EditPage {
+    let kept: &ScopeSet = record.scopes();
+    let mut key = ShownKey::new(record, &[], signed_in.now);
+    key.revision = revision;
+    EditPage {
+        frame: Frame::within(signed_in, "keys"),
+        key,
+        scopes: scope_boxes(&input.scopes, signed_in.record.scopes(), kept),
+        input,
+    }
+}
