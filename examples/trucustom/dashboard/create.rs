@@ -104,6 +104,21 @@ struct FormPage {
     token: String,
 }
 
+impl FormPage {
+    fn expirations(&self) -> &'static [(&'static str, &'static str)] {
+        EXPIRATIONS
+    }
+}
+
+/// The choices of a form, as it sends them and as it shows them.
+pub(super) const EXPIRATIONS: &[(&str, &str)] = &[
+    ("30", "30 days"),
+    ("90", "90 days"),
+    ("365", "365 days"),
+    ("never", "Never"),
+    ("date", "On this date:"),
+];
+
 #[derive(Template)]
 #[template(path = "issued.html")]
 pub(super) struct IssuedPage<'a> {

@@ -10,7 +10,7 @@ use tower_api_key::ScopeSet;
 use tower_api_key::manage::{ManageError, ManageErrorKind};
 use tower_api_key::record::{KeyId, KeyRecord, KeyUpdate};
 
-use super::create::{Input, is_about_input, issued_page};
+use super::create::{EXPIRATIONS, Input, is_about_input, issued_page};
 use super::forms::Fields;
 use super::key_page::conflict;
 use super::refusal::{Refusal, page, rendered, sentence};
@@ -25,6 +25,13 @@ struct EditPage {
     key: ShownKey,
     input: Input,
     scopes: Vec<ScopeBox>,
+}
+
+impl EditPage {
+    fn expirations(&self) -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+        const KEEP: &(&str, &str) = &("keep", "As it is");
+        std::iter::once(KEEP).chain(EXPIRATIONS)
+    }
 }
 
 #[derive(Template)]
