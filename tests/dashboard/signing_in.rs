@@ -1,1 +1,154 @@
 //! Signing in and out.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::http::header::SET_COOKIE;
+use jiff::Timestamp;
+use tower_api_key::clock::{Clock, ManualClock};
+use tower_api_key::record::KeyUpdate;
+use tower_api_key::{NewKey, Scope};
+
+use crate::browser::{Browser, OWNER, app, keys, management_key, served};
+use crate::dashboard::{DashboardOptions, SessionDatabase};
+
+const LIST: &str = "/dashboard/keys";
+const SIGN_IN: &str = "/dashboard/sign-in";
+
+#[tokio::test]
+async fn a_management_key_opens_the_dashboard_and_nothing_else_does() {
+    let keys = keys();
+    let app = app(&keys, &SessionDatabase::memory().unwrap());
+    let mut browser = Browser::new(&app);
+    let page = browser.get(LIST).await;
+    assert_eq!((page.status, page.location()), (StatusCode::SEE_OTHER, SIGN_IN));
+
+    let reader = NewKey::new(OWNER, "Reader").with_scopes([Scope::READ]);
+    let reader = keys.issue(reader).await.unwrap().key;
+    for (key, status) in [
+        ("", StatusCode::UNAUTHORIZED),
+        ("tc_wrong", StatusCode::UNAUTHORIZED),
+        (reader.expose_secret(), StatusCode::FORBIDDEN),
+    ] {
+        let page = browser.post(SIGN_IN, &[("key", key)]).await;
+        assert_eq!(page.status, status);
+        assert!(page.text.contains("aria-describedby=\"key-error\""));
+        assert!(!page.headers.contains_key(SET_COOKIE));
+    }
+
+    let key = management_key(&keys, OWNER).await;
+    let mut browser = Browser::signed_in(&app, &key).await;
+    assert_eq!(browser.get(LIST).await.status, StatusCode::OK);
+    assert!(!browser.cookie.contains(&key));
+}
+
+#[tokio::test]
+async fn a_sixth_try_of_one_key_waits_for_the_next_minute() {
+    let keys = keys();
+    let clock = ManualClock::at(Timestamp::from_second(1_800_000_000).unwrap());
+    let options = DashboardOptions::new().with_clock(clock.clone());
+    let app = served(&keys, &SessionDatabase::memory().unwrap(), options);
+    let mut browser = Browser::new(&app);
+    let mut statuses = Vec::new();
+    for _ in 0..6 {
+        statuses.push(browser.post(SIGN_IN, &[("key", "tc_0123456789")]).await.status.as_u16());
+    }
+    assert_eq!(statuses, [401, 401, 401, 401, 401, 429]);
+    assert_eq!(browser.post(SIGN_IN, &[("key", "tc_other")]).await.status, 401);
+    clock.advance(Duration::from_secs(60));
+    assert_eq!(browser.post(SIGN_IN, &[("key", "tc_0123456789")]).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_session_ends_when_idle_and_after_half_a_day() {
+    let keys = keys();
+    let key = management_key(&keys, OWNER).await;
+    let clock = ManualClock::at(Timestamp::now());
+    let options = DashboardOptions::new().with_clock(clock.clone());
+    let app = served(&keys, &SessionDatabase::memory().unwrap(), options);
+
+    let mut idle = Browser::signed_in(&app, &key).await;
+    clock.advance(Duration::from_secs(29 * 60));
+    assert_eq!(idle.get(LIST).await.status, StatusCode::OK);
+    clock.advance(Duration::from_secs(30 * 60));
+    assert_eq!(idle.get(LIST).await.status, StatusCode::SEE_OTHER);
+
+    let mut busy = Browser::signed_in(&app, &key).await;
+    let start = clock.now();
+    while clock.now().as_second() - start.as_second() < 12 * 3_600 - 20 * 60 {
+        clock.advance(Duration::from_secs(20 * 60));
+        assert_eq!(busy.get(LIST).await.status, StatusCode::OK);
+    }
+    clock.advance(Duration::from_secs(20 * 60));
+    assert_eq!(busy.get(LIST).await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_session_ends_with_its_key() {
+    let keys = keys();
+    let app = app(&keys, &SessionDatabase::memory().unwrap());
+    let id = |key: String| {
+        let keys = keys.clone();
+        async move { keys.verifier().verify(&key).await.unwrap().key_id() }
+    };
+    for end in ["revoked", "disabled", "rotated", "narrowed"] {
+        let key = management_key(&keys, OWNER).await;
+        let mut browser = Browser::signed_in(&app, &key).await;
+        let id = id(key).await;
+        match end {
+            "revoked" => drop(keys.revoke(&id, "").await.unwrap()),
+            "disabled" => drop(keys.disable(&id).await.unwrap()),
+            "rotated" => drop(keys.rotate(&id, Duration::ZERO).await.unwrap()),
+            _ => {
+                let update = KeyUpdate::new().with_scopes([Scope::READ]);
+                drop(keys.update(&id, update).await.unwrap());
+            }
+        }
+        let page = browser.get(LIST).await;
+        assert_eq!((page.status, page.location()), (StatusCode::SEE_OTHER, SIGN_IN), "{end}");
+    }
+}
+
+#[tokio::test]
+async fn sessions_outlive_the_process() {
+    let keys = keys();
+    let key = management_key(&keys, OWNER).await;
+    let path = std::env::temp_dir().join(format!("dashboard-{}.db", std::process::id()));
+    let before = app(&keys, &SessionDatabase::sqlite(&path).unwrap());
+    let cookie = Browser::signed_in(&before, &key).await.cookie;
+    drop(before);
+
+    let after = app(&keys, &SessionDatabase::sqlite(&path).unwrap());
+    let mut browser = Browser::new(&after);
+    browser.cookie.clone_from(&cookie);
+    let page = browser.get(LIST).await;
+    let file = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(page.status, StatusCode::OK);
+    let id = cookie.split_once('=').unwrap().1;
+    for secret in [id, &key] {
+        let found = file.windows(secret.len()).any(|part| part == secret.as_bytes());
+        assert!(!found, "the file holds what signs in");
+    }
+}
+
+#[tokio::test]
+async fn the_cookie_is_for_this_dashboard_only() {
+    let keys = keys();
+    let key = management_key(&keys, OWNER).await;
+    for (is_secure, name, path) in [
+        (false, "trucustom=", "Path=/dashboard"),
+        (true, "__Host-trucustom=", "Path=/"),
+    ] {
+        let options = DashboardOptions::new().with_secure(is_secure);
+        let app = served(&keys, &SessionDatabase::memory().unwrap(), options);
+        let page = Browser::new(&app).post(SIGN_IN, &[("key", &key)]).await;
+        let cookie = page.headers[SET_COOKIE].to_str().unwrap();
+        assert!(cookie.starts_with(name), "{cookie}");
+        let attributes: Vec<_> = cookie.split("; ").collect();
+        for expected in ["HttpOnly", "SameSite=Strict", path] {
+            assert!(attributes.contains(&expected), "{cookie}");
+        }
+        assert_eq!(attributes.contains(&"Secure"), is_secure, "{cookie}");
+    }
+}

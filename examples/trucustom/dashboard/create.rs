@@ -91,8 +91,8 @@ impl Input {
 /// The last second of a day, in UTC.
 fn end_of_day(date: &str) -> Option<Timestamp> {
     let day: Date = date.parse().ok()?;
-    let end = day.at(23, 59, 59, 0).to_zoned(TimeZone::UTC).ok()?;
-    Some(end.timestamp())
+    let end = TimeZone::UTC.to_timestamp(day.at(23, 59, 59, 0));
+    end.ok()
 }
 
 #[derive(Template)]

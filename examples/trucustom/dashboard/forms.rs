@@ -14,7 +14,7 @@ pub(super) struct Fields(Vec<(String, String)>);
 
 impl Fields {
     /// The first field of that name, without space around it; empty when there is none.
-    pub(super) fn one(&self, name: &str) -> &str {
+    pub(super) fn one<'a>(&'a self, name: &'a str) -> &'a str {
         self.all(name).next().unwrap_or_default().trim()
     }
 

@@ -101,7 +101,7 @@ pub(crate) fn router(keys: Keys, sessions: SessionDatabase, options: DashboardOp
         .route("/audit", get(audit::show))
         .fallback(|| async { Refusal::NotFound })
         .layer(sessions)
-        .layer(CsrfLayer::new().with_rejection_response(|_, _| cross_origin()))
+        .layer(CsrfLayer::new().with_rejection_response(|_| cross_origin()))
         .layer(DefaultBodyLimit::max(64 * 1_024))
         .route("/style.css", get(style))
         .route("/copy.js", get(script))
