@@ -9,6 +9,8 @@ mod browser;
 
 #[path = "dashboard/attacks.rs"]
 mod attacks;
+#[path = "dashboard/counted.rs"]
+mod counted;
 #[path = "dashboard/keys.rs"]
 mod keys;
 #[path = "dashboard/signing_in.rs"]

@@ -1,1 +1,216 @@
 //! Making, changing and stopping keys.
+
+use axum::http::StatusCode;
+use tower_api_key::record::{KeyRecord, KeyStatus};
+use tower_api_key::store::UsageBatch;
+use tower_api_key::{KeyRegistry as _, NewKey, Scope};
+
+use crate::browser::{Browser, OWNER, Page, app, keys, management_key};
+use crate::counted::counted;
+use crate::dashboard::{Keys, SessionDatabase};
+
+const LIST: &str = "/dashboard/keys";
+
+struct Fixture {
+    keys: Keys,
+    browser: Browser,
+    csrf: String,
+}
+
+async fn fixture() -> Fixture {
+    let keys = keys();
+    let app = app(&keys, &SessionDatabase::memory().unwrap());
+    let mut browser = Browser::signed_in(&app, &management_key(&keys, OWNER).await).await;
+    let csrf = browser.get(LIST).await.field("csrf").to_owned();
+    Fixture { keys, browser, csrf }
+}
+
+impl Fixture {
+    async fn victim(&self) -> std::sync::Arc<KeyRecord> {
+        let new = NewKey::new(OWNER, "CI").with_scopes([Scope::READ]);
+        let end = std::time::Duration::from_secs(86_400);
+        self.keys.issue(new.expires_in(end)).await.unwrap().record
+    }
+
+    async fn change(&mut self, seen: &KeyRecord, what: &str, fields: &[(&str, &str)]) -> Page {
+        let revision = seen.revision().to_string();
+        let mut all = vec![("csrf", self.csrf.as_str()), ("revision", &revision)];
+        all.extend(fields);
+        let path = format!("{LIST}/{}/{what}", seen.id());
+        self.browser.post(&path, &all).await
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_shown_once_and_made_once() {
+    let mut fixture = fixture().await;
+    let form = fixture.browser.get("/dashboard/keys/new").await;
+    for permits in ["GET, HEAD", "POST, PUT, PATCH", "DELETE", "this dashboard"] {
+        assert!(form.text.contains(&format!("permits {permits}")), "{permits}");
+    }
+    let fields = [
+        ("csrf", form.field("csrf")),
+        ("token", form.field("token")),
+        ("name", "CI"),
+        ("scope", "read"),
+        ("scope", "write"),
+        ("expiration", "90"),
+        ("date", ""),
+    ];
+    let page = fixture.browser.post(LIST, &fields).await;
+    assert_eq!(page.status, StatusCode::CREATED);
+    assert!(page.text.contains("Copy it now: it will not be shown again."));
+    let plaintext = page.plaintext().to_owned();
+    let identity = fixture.keys.verifier().verify(&plaintext).await.unwrap();
+    assert_eq!((identity.owner(), identity.name()), (OWNER, "CI"));
+    assert_eq!(identity.scopes().to_string(), "read write");
+    assert!(!format!("{:?}", page.headers).contains(&plaintext));
+
+    let again = fixture.browser.post(LIST, &fields).await;
+    assert_eq!(again.status, StatusCode::CONFLICT);
+    assert!(again.text.contains("This key was shown already"));
+    let key = format!("{LIST}/{}", identity.key_id());
+    for path in [LIST, &key, &format!("{key}/edit"), "/dashboard/audit"] {
+        let later = fixture.browser.get(path).await;
+        assert_eq!(later.status, StatusCode::OK);
+        assert!(!later.text.contains(&plaintext), "{path}");
+    }
+    assert!(!again.text.contains(&plaintext));
+    let all = fixture.keys.list(OWNER, &Default::default()).await.unwrap();
+    assert_eq!(all.keys().len(), 2);
+}
+
+#[tokio::test]
+async fn a_wrong_form_names_every_field_and_makes_nothing() {
+    let mut fixture = fixture().await;
+    let form = fixture.browser.get("/dashboard/keys/new").await;
+    for (date, message) in [
+        ("", "Choose an expiration date."),
+        ("2001-02-03", "Choose a date in the future."),
+        ("9000-01-01", "Choose a date no later than that of the key"),
+    ] {
+        let fields = [
+            ("csrf", form.field("csrf")),
+            ("token", form.field("token")),
+            ("name", " "),
+            ("scope", "no scope"),
+            ("expiration", "date"),
+            ("date", date),
+        ];
+        let page = fixture.browser.post(LIST, &fields).await;
+        assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+        for id in ["name-error", "scopes-error", "expiration-error"] {
+            assert!(page.text.contains(&format!("id=\"{id}\"")), "{id}");
+        }
+        assert!(page.text.contains(message), "{message}");
+    }
+    let all = fixture.keys.list(OWNER, &Default::default()).await.unwrap();
+    assert_eq!(all.keys().len(), 1);
+}
+
+#[tokio::test]
+async fn a_key_goes_through_its_life() {
+    let mut fixture = fixture().await;
+    let first = fixture.victim().await;
+    let page = fixture.change(&first, "rotate", &[("grace", "24")]).await;
+    assert_eq!(page.status, StatusCode::OK);
+    let plaintext = page.plaintext().to_owned();
+    assert!(fixture.keys.verifier().verify(&plaintext).await.is_ok());
+
+    let get = |keys: Keys| async move { keys.get(&first.id()).await.unwrap().unwrap() };
+    let rotated = get(fixture.keys.clone()).await;
+    assert_eq!(rotated.secret_versions().len(), 2);
+    let page = fixture.change(&rotated, "switch", &[("to", "disabled")]).await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER);
+    let disabled = get(fixture.keys.clone()).await;
+    assert!(disabled.is_disabled());
+    fixture.change(&disabled, "switch", &[("to", "enabled")]).await;
+    let enabled = get(fixture.keys.clone()).await;
+    assert!(!enabled.is_disabled());
+
+    let edit = [("name", "Nightly"), ("scope", "read"), ("scope", "delete"), ("expiration", "30")];
+    let page = fixture.change(&enabled, "edit", &edit).await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER);
+    let edited = get(fixture.keys.clone()).await;
+    assert_eq!((edited.name(), &*edited.scopes().to_string()), ("Nightly", "read delete"));
+
+    let page = fixture.change(&edited, "revoke", &[("reason", "leaked")]).await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER);
+    let revoked = get(fixture.keys.clone()).await;
+    assert_eq!(revoked.status(revoked.created_at()), KeyStatus::Revoked);
+    assert!(fixture.keys.verifier().verify(&plaintext).await.is_err());
+    let page = fixture.browser.get(page.location()).await;
+    assert!(page.text.contains("leaked"));
+
+    let trail = fixture.keys.audit(OWNER, &Default::default()).await.unwrap();
+    let actors = trail.entries().iter().take(5).map(|entry| entry.actor().starts_with("key:key_"));
+    assert_eq!(actors.collect::<Vec<_>>(), [true; 5]);
+}
+
+#[tokio::test]
+async fn of_two_changes_at_once_the_second_is_shown_the_first() {
+    let mut fixture = fixture().await;
+    let seen = fixture.victim().await;
+    fixture.change(&seen, "switch", &[("to", "disabled")]).await;
+    let edit = [("name", "Late"), ("expiration", "keep")];
+    for (what, fields) in [
+        ("edit", &edit[..]),
+        ("rotate", &[("grace", "0")]),
+        ("switch", &[("to", "enabled")]),
+        ("revoke", &[]),
+    ] {
+        let page = fixture.change(&seen, what, fields).await;
+        assert_eq!(page.status, StatusCode::CONFLICT, "{what}");
+        assert!(page.text.contains("Somebody changed this key"), "{what}");
+        assert!(page.text.contains(">disabled</span>"), "{what}");
+    }
+    let now = fixture.keys.get(&seen.id()).await.unwrap().unwrap();
+    assert_eq!((now.changes(), now.name()), (1, "CI"));
+}
+
+#[tokio::test]
+async fn a_page_of_ten_thousand_keys_asks_for_fifty() {
+    let (keys, calls) = counted();
+    let key = management_key(&keys, OWNER).await;
+    for number in 0..10_000 {
+        keys.issue(NewKey::new(OWNER, format!("Key {number}"))).await.unwrap();
+    }
+    let app = app(&keys, &SessionDatabase::memory().unwrap());
+    let mut browser = Browser::signed_in(&app, &key).await;
+    calls.take();
+    let page = browser.get(LIST).await;
+    assert_eq!(page.text.matches("<th scope=\"row\">").count(), 50);
+    // The key that signed in, the page, and the usage of each of its keys.
+    assert_eq!(calls.take(), 1 + 1 + 50);
+
+    let mut pages = 1;
+    let mut next = next_page(&page);
+    let mut shown = 50;
+    while let Some(path) = next {
+        let page = browser.get(&path).await;
+        shown += page.text.matches("<th scope=\"row\">").count();
+        pages += 1;
+        next = next_page(&page);
+    }
+    assert_eq!((pages, shown), (201, 10_001));
+}
+
+fn next_page(page: &Page) -> Option<String> {
+    let (_, rest) = page.text.split_once("/dashboard/keys?after=")?;
+    Some(format!("/dashboard/keys?after={}", rest.split_once('"')?.0))
+}
+
+#[tokio::test]
+async fn charts_tell_what_was_allowed_and_refused() {
+    use tower_api_key::store::KeyUse;
+    let mut fixture = fixture().await;
+    let key = fixture.victim().await;
+    let used = KeyUse::new(key.id(), 1, key.created_at()).with_allowed(31).with_refused(7);
+    let batch = UsageBatch::new([1; 16], 1, [used]);
+    fixture.keys.store().record_usage(&batch).await.unwrap();
+    let page = fixture.browser.get(&format!("{LIST}/{}", key.id())).await;
+    assert_eq!(page.text.matches("31 allowed and 7 refused, from ").count(), 2);
+    assert_eq!(page.text.matches("<td>31</td><td>7</td>").count(), 2);
+    let list = fixture.browser.get(LIST).await;
+    assert_eq!(list.text.matches("31 allowed and 7 refused, from ").count(), 1);
+}
