@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
-#[path = "../examples/trucustom/dashboard/mod.rs"]
-mod dashboard;
 #[path = "dashboard/browser.rs"]
 mod browser;
+#[path = "../examples/trucustom/dashboard/mod.rs"]
+mod dashboard;
 
 #[path = "dashboard/attacks.rs"]
 mod attacks;

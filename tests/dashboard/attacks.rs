@@ -15,7 +15,9 @@ async fn a_planted_session_id_is_not_the_one_after_sign_in() {
     let app = app(&keys, &SessionDatabase::memory().unwrap());
     let key = management_key(&keys, OWNER).await;
     // An id that never was, and the id of a session of the attacker's own.
-    let own = Browser::signed_in(&app, &management_key(&keys, "mallory").await).await.cookie;
+    let own = Browser::signed_in(&app, &management_key(&keys, "mallory").await)
+        .await
+        .cookie;
     for planted in ["trucustom=AAAAAAAAAAAAAAAAAAAAAA", &own] {
         let mut victim = Browser::new(&app);
         victim.cookie = planted.to_owned();
@@ -36,7 +38,9 @@ async fn a_stolen_cookie_is_worth_nothing_after_sign_out() {
     let mut browser = Browser::signed_in(&app, &management_key(&keys, OWNER).await).await;
     let stolen = browser.cookie.clone();
     let csrf = browser.get(LIST).await.field("csrf").to_owned();
-    let page = browser.post("/dashboard/sign-out", &[("csrf", &csrf)]).await;
+    let page = browser
+        .post("/dashboard/sign-out", &[("csrf", &csrf)])
+        .await;
     assert_eq!(page.location(), "/dashboard/sign-in");
     assert_eq!(browser.cookie, "");
 
@@ -52,7 +56,11 @@ async fn a_form_without_the_token_of_its_session_changes_nothing() {
     let mut browser = Browser::signed_in(&app, &management_key(&keys, OWNER).await).await;
     let mut other = Browser::signed_in(&app, &management_key(&keys, "other").await).await;
     let of_other = other.get(LIST).await.field("csrf").to_owned();
-    let victim = keys.issue(NewKey::new(OWNER, "Victim")).await.unwrap().record;
+    let victim = keys
+        .issue(NewKey::new(OWNER, "Victim"))
+        .await
+        .unwrap()
+        .record;
     let revision = victim.revision().to_string();
     let key = format!("{LIST}/{}", victim.id());
     for path in [
@@ -72,12 +80,23 @@ async fn a_form_without_the_token_of_its_session_changes_nothing() {
                 ("expiration", "30"),
             ];
             fields.extend(token.map(|token| ("csrf", token)));
-            assert_eq!(browser.post(&path, &fields).await.status, StatusCode::FORBIDDEN, "{path}");
+            assert_eq!(
+                browser.post(&path, &fields).await.status,
+                StatusCode::FORBIDDEN,
+                "{path}"
+            );
         }
     }
     let now = keys.get(&victim.id()).await.unwrap().unwrap();
     assert_eq!(now, victim);
-    assert_eq!(keys.list(OWNER, &Default::default()).await.unwrap().keys().len(), 2);
+    assert_eq!(
+        keys.list(OWNER, &Default::default())
+            .await
+            .unwrap()
+            .keys()
+            .len(),
+        2
+    );
 }
 
 #[tokio::test]
@@ -102,9 +121,14 @@ async fn a_form_of_another_site_is_refused_even_with_the_token() {
             assert_eq!(page.status, StatusCode::FORBIDDEN, "{foreign:?} {path}");
         }
     }
-    browser.headers = vec![("origin", "http://localhost:3000"), ("sec-fetch-site", "same-origin")];
+    browser.headers = vec![
+        ("origin", "http://localhost:3000"),
+        ("sec-fetch-site", "same-origin"),
+    ];
     assert_eq!(browser.get(LIST).await.status, StatusCode::OK);
-    let page = browser.post("/dashboard/sign-out", &[("csrf", &csrf)]).await;
+    let page = browser
+        .post("/dashboard/sign-out", &[("csrf", &csrf)])
+        .await;
     assert_eq!(page.status, StatusCode::SEE_OTHER);
 }
 
@@ -115,7 +139,14 @@ async fn no_page_can_be_framed_or_run_foreign_script() {
     let mut browser = Browser::signed_in(&app, &management_key(&keys, OWNER).await).await;
     let mut outside = Browser::new(&app);
     let mut pages = Vec::new();
-    for path in ["/keys", "/keys/new", "/audit", "/none", "/style.css", "/copy.js"] {
+    for path in [
+        "/keys",
+        "/keys/new",
+        "/audit",
+        "/none",
+        "/style.css",
+        "/copy.js",
+    ] {
         pages.push(browser.get(&format!("/dashboard{path}")).await);
     }
     pages.push(outside.get("/dashboard/sign-in").await);
@@ -146,7 +177,14 @@ async fn markup_in_every_field_is_text() {
     let new = NewKey::new(MARKUP, MARKUP)
         .with_metadata(Metadata::new().with("<b>x</b>", MARKUP))
         .with_scopes([Scope::new("<script>").unwrap_or(Scope::READ)]);
-    let id = keys.acting_as(MARKUP).because(MARKUP).issue(new).await.unwrap().record.id();
+    let id = keys
+        .acting_as(MARKUP)
+        .because(MARKUP)
+        .issue(new)
+        .await
+        .unwrap()
+        .record
+        .id();
     let mut browser = Browser::signed_in(&app, &key).await;
     let csrf = browser.get(LIST).await.field("csrf").to_owned();
     let mut pages = Vec::new();
@@ -155,11 +193,25 @@ async fn markup_in_every_field_is_text() {
     }
     let revision = keys.get(&id).await.unwrap().unwrap().revision().to_string();
     // A form that is wrong comes back with what was typed.
-    let typed = [("csrf", csrf.as_str()), ("name", MARKUP), ("date", MARKUP), ("token", "0")];
+    let typed = [
+        ("csrf", csrf.as_str()),
+        ("name", MARKUP),
+        ("date", MARKUP),
+        ("token", "0"),
+    ];
     pages.push(browser.post(LIST, &typed).await);
-    let typed = [("csrf", csrf.as_str()), ("name", MARKUP), ("date", MARKUP), ("revision", &revision)];
+    let typed = [
+        ("csrf", csrf.as_str()),
+        ("name", MARKUP),
+        ("date", MARKUP),
+        ("revision", &revision),
+    ];
     pages.push(browser.post(&format!("{LIST}/{id}/edit"), &typed).await);
-    let reason = [("csrf", csrf.as_str()), ("revision", &revision), ("reason", MARKUP)];
+    let reason = [
+        ("csrf", csrf.as_str()),
+        ("revision", &revision),
+        ("reason", MARKUP),
+    ];
     let revoked = browser.post(&format!("{LIST}/{id}/revoke"), &reason).await;
     assert_eq!(revoked.status, StatusCode::SEE_OTHER);
     for path in ["/keys", "/audit", "/keys/new"] {
@@ -171,7 +223,10 @@ async fn markup_in_every_field_is_text() {
         assert!(!page.text.contains("<img"), "{}", page.text);
         assert!(!page.text.contains("<b>"), "{}", page.text);
     }
-    let shown = pages.iter().filter(|page| page.text.contains("alert(1)")).count();
+    let shown = pages
+        .iter()
+        .filter(|page| page.text.contains("alert(1)"))
+        .count();
     assert!(shown >= 8, "found it on {shown} pages");
 }
 
@@ -181,18 +236,35 @@ async fn keys_of_others_are_not_there() {
     let app = app(&keys, &SessionDatabase::memory().unwrap());
     let mut browser = Browser::signed_in(&app, &management_key(&keys, OWNER).await).await;
     let csrf = browser.get(LIST).await.field("csrf").to_owned();
-    let other = keys.issue(NewKey::new("other", "Theirs")).await.unwrap().record;
+    let other = keys
+        .issue(NewKey::new("other", "Theirs"))
+        .await
+        .unwrap()
+        .record;
     let revision = other.revision().to_string();
     let path = format!("{LIST}/{}", other.id());
-    let unknown = browser.get(&format!("{LIST}/key_00000000000000000000000000000000")).await;
+    let unknown = browser
+        .get(&format!("{LIST}/key_00000000000000000000000000000000"))
+        .await;
     for part in ["", "/edit", "/revoke"] {
         let page = browser.get(&format!("{path}{part}")).await;
-        assert_eq!((page.status, &page.text), (StatusCode::NOT_FOUND, &unknown.text));
+        assert_eq!(
+            (page.status, &page.text),
+            (StatusCode::NOT_FOUND, &unknown.text)
+        );
     }
-    let fields = [("csrf", csrf.as_str()), ("revision", &revision), ("to", "disabled"), ("grace", "0")];
+    let fields = [
+        ("csrf", csrf.as_str()),
+        ("revision", &revision),
+        ("to", "disabled"),
+        ("grace", "0"),
+    ];
     for part in ["/edit", "/rotate", "/switch", "/revoke"] {
         let page = browser.post(&format!("{path}{part}"), &fields).await;
-        assert_eq!((page.status, &page.text), (StatusCode::NOT_FOUND, &unknown.text));
+        assert_eq!(
+            (page.status, &page.text),
+            (StatusCode::NOT_FOUND, &unknown.text)
+        );
     }
     let now = keys.get(&other.id()).await.unwrap().unwrap();
     assert_eq!(now.status(now.created_at()), KeyStatus::Active);
@@ -223,8 +295,24 @@ async fn a_session_gives_nothing_that_its_key_lacks() {
     let page = browser.post(LIST, &fields).await;
     assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
     let path = format!("{LIST}/{}", strong.id());
-    assert_eq!(browser.post(&format!("{path}/edit"), &fields).await.status, 422);
-    assert_eq!(browser.post(&format!("{path}/rotate"), &fields).await.status, 409);
+    assert_eq!(
+        browser.post(&format!("{path}/edit"), &fields).await.status,
+        422
+    );
+    assert_eq!(
+        browser
+            .post(&format!("{path}/rotate"), &fields)
+            .await
+            .status,
+        409
+    );
     assert_eq!(keys.get(&strong.id()).await.unwrap().unwrap(), strong);
-    assert_eq!(keys.list(OWNER, &Default::default()).await.unwrap().keys().len(), 2);
+    assert_eq!(
+        keys.list(OWNER, &Default::default())
+            .await
+            .unwrap()
+            .keys()
+            .len(),
+        2
+    );
 }

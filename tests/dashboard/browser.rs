@@ -27,18 +27,19 @@ pub(crate) async fn management_key(keys: &Keys, owner: &str) -> String {
     let new = NewKey::new(owner, "Management")
         .with_scopes([Scope::READ, Scope::WRITE, Scope::DELETE, MANAGE])
         .expires_in(Duration::from_secs(400 * 86_400));
-    keys.issue(new).await.unwrap().key.expose_secret().to_owned()
+    keys.issue(new)
+        .await
+        .unwrap()
+        .key
+        .expose_secret()
+        .to_owned()
 }
 
 pub(crate) fn app(keys: &Keys, sessions: &SessionDatabase) -> Router {
     served(keys, sessions, DashboardOptions::new())
 }
 
-pub(crate) fn served(
-    keys: &Keys,
-    sessions: &SessionDatabase,
-    options: DashboardOptions,
-) -> Router {
+pub(crate) fn served(keys: &Keys, sessions: &SessionDatabase, options: DashboardOptions) -> Router {
     let dashboard = router(keys.clone(), sessions.clone(), options);
     Router::new().nest("/dashboard", dashboard)
 }
@@ -52,7 +53,9 @@ pub(crate) struct Page {
 
 impl Page {
     pub(crate) fn location(&self) -> &str {
-        self.headers.get(LOCATION).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(LOCATION)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     /// The value of the first field of that name.
@@ -64,7 +67,12 @@ impl Page {
 
     pub(crate) fn plaintext(&self) -> &str {
         let (_, rest) = self.text.split_once("id=\"plaintext\"").unwrap();
-        rest.split_once("value=\"").unwrap().1.split_once('"').unwrap().0
+        rest.split_once("value=\"")
+            .unwrap()
+            .1
+            .split_once('"')
+            .unwrap()
+            .0
     }
 }
 
@@ -86,7 +94,10 @@ impl Browser {
     pub(crate) async fn signed_in(app: &Router, key: &str) -> Self {
         let mut browser = Self::new(app);
         let page = browser.post("/dashboard/sign-in", &[("key", key)]).await;
-        assert_eq!((page.status, page.location()), (StatusCode::SEE_OTHER, "/dashboard/keys"));
+        assert_eq!(
+            (page.status, page.location()),
+            (StatusCode::SEE_OTHER, "/dashboard/keys")
+        );
         browser
     }
 
@@ -95,7 +106,9 @@ impl Browser {
     }
 
     pub(crate) async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
-        let fields = fields.iter().map(|(name, value)| format!("{name}={}", encoded(value)));
+        let fields = fields
+            .iter()
+            .map(|(name, value)| format!("{name}={}", encoded(value)));
         let body = fields.collect::<Vec<_>>().join("&");
         self.send("POST", path, body).await
     }
@@ -113,11 +126,21 @@ impl Browser {
             request = request.header(*name, *value);
         }
         let request = request.body(Body::from(body)).unwrap();
-        let (head, body) = self.app.clone().oneshot(request).await.unwrap().into_parts();
+        let (head, body) = self
+            .app
+            .clone()
+            .oneshot(request)
+            .await
+            .unwrap()
+            .into_parts();
         if let Some(cookie) = head.headers.get(SET_COOKIE) {
             let cookie = cookie.to_str().unwrap();
             let pair = cookie.split(';').next().unwrap();
-            self.cookie = if pair.ends_with('=') { String::new() } else { pair.to_owned() };
+            self.cookie = if pair.ends_with('=') {
+                String::new()
+            } else {
+                pair.to_owned()
+            };
         }
         let body = body.collect().await.unwrap().to_bytes();
         Page {

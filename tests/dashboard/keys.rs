@@ -22,7 +22,11 @@ async fn fixture() -> Fixture {
     let app = app(&keys, &SessionDatabase::memory().unwrap());
     let mut browser = Browser::signed_in(&app, &management_key(&keys, OWNER).await).await;
     let csrf = browser.get(LIST).await.field("csrf").to_owned();
-    Fixture { keys, browser, csrf }
+    Fixture {
+        keys,
+        browser,
+        csrf,
+    }
 }
 
 impl Fixture {
@@ -46,7 +50,10 @@ async fn a_key_is_shown_once_and_made_once() {
     let mut fixture = fixture().await;
     let form = fixture.browser.get("/dashboard/keys/new").await;
     for permits in ["GET, HEAD", "POST, PUT, PATCH", "DELETE", "this dashboard"] {
-        assert!(form.text.contains(&format!("permits {permits}")), "{permits}");
+        assert!(
+            form.text.contains(&format!("permits {permits}")),
+            "{permits}"
+        );
     }
     let fields = [
         ("csrf", form.field("csrf")),
@@ -59,7 +66,10 @@ async fn a_key_is_shown_once_and_made_once() {
     ];
     let page = fixture.browser.post(LIST, &fields).await;
     assert_eq!(page.status, StatusCode::CREATED);
-    assert!(page.text.contains("Copy it now: it will not be shown again."));
+    assert!(
+        page.text
+            .contains("Copy it now: it will not be shown again.")
+    );
     let plaintext = page.plaintext().to_owned();
     let identity = fixture.keys.verifier().verify(&plaintext).await.unwrap();
     assert_eq!((identity.owner(), identity.name()), (OWNER, "CI"));
@@ -117,24 +127,39 @@ async fn a_key_goes_through_its_life() {
     let plaintext = page.plaintext().to_owned();
     assert!(fixture.keys.verifier().verify(&plaintext).await.is_ok());
 
-    let get = |keys: Keys| async move { keys.get(&first.id()).await.unwrap().unwrap() };
+    let id = first.id();
+    let get = |keys: Keys| async move { keys.get(&id).await.unwrap().unwrap() };
     let rotated = get(fixture.keys.clone()).await;
     assert_eq!(rotated.secret_versions().len(), 2);
-    let page = fixture.change(&rotated, "switch", &[("to", "disabled")]).await;
+    let page = fixture
+        .change(&rotated, "switch", &[("to", "disabled")])
+        .await;
     assert_eq!(page.status, StatusCode::SEE_OTHER);
     let disabled = get(fixture.keys.clone()).await;
     assert!(disabled.is_disabled());
-    fixture.change(&disabled, "switch", &[("to", "enabled")]).await;
+    fixture
+        .change(&disabled, "switch", &[("to", "enabled")])
+        .await;
     let enabled = get(fixture.keys.clone()).await;
     assert!(!enabled.is_disabled());
 
-    let edit = [("name", "Nightly"), ("scope", "read"), ("scope", "delete"), ("expiration", "30")];
+    let edit = [
+        ("name", "Nightly"),
+        ("scope", "read"),
+        ("scope", "delete"),
+        ("expiration", "30"),
+    ];
     let page = fixture.change(&enabled, "edit", &edit).await;
     assert_eq!(page.status, StatusCode::SEE_OTHER);
     let edited = get(fixture.keys.clone()).await;
-    assert_eq!((edited.name(), &*edited.scopes().to_string()), ("Nightly", "read delete"));
+    assert_eq!(
+        (edited.name(), &*edited.scopes().to_string()),
+        ("Nightly", "read delete")
+    );
 
-    let page = fixture.change(&edited, "revoke", &[("reason", "leaked")]).await;
+    let page = fixture
+        .change(&edited, "revoke", &[("reason", "leaked")])
+        .await;
     assert_eq!(page.status, StatusCode::SEE_OTHER);
     let revoked = get(fixture.keys.clone()).await;
     assert_eq!(revoked.status(revoked.created_at()), KeyStatus::Revoked);
@@ -142,8 +167,16 @@ async fn a_key_goes_through_its_life() {
     let page = fixture.browser.get(page.location()).await;
     assert!(page.text.contains("leaked"));
 
-    let trail = fixture.keys.audit(OWNER, &Default::default()).await.unwrap();
-    let actors = trail.entries().iter().take(5).map(|entry| entry.actor().starts_with("key:key_"));
+    let trail = fixture
+        .keys
+        .audit(OWNER, &Default::default())
+        .await
+        .unwrap();
+    let actors = trail
+        .entries()
+        .iter()
+        .take(5)
+        .map(|entry| entry.actor().starts_with("key:key_"));
     assert_eq!(actors.collect::<Vec<_>>(), [true; 5]);
 }
 
@@ -173,7 +206,9 @@ async fn a_page_of_ten_thousand_keys_asks_for_fifty() {
     let (keys, calls) = counted();
     let key = management_key(&keys, OWNER).await;
     for number in 0..10_000 {
-        keys.issue(NewKey::new(OWNER, format!("Key {number}"))).await.unwrap();
+        keys.issue(NewKey::new(OWNER, format!("Key {number}")))
+            .await
+            .unwrap();
     }
     let app = app(&keys, &SessionDatabase::memory().unwrap());
     let mut browser = Browser::signed_in(&app, &key).await;
@@ -205,12 +240,20 @@ async fn charts_tell_what_was_allowed_and_refused() {
     use tower_api_key::store::KeyUse;
     let mut fixture = fixture().await;
     let key = fixture.victim().await;
-    let used = KeyUse::new(key.id(), 1, key.created_at()).with_allowed(31).with_refused(7);
+    let used = KeyUse::new(key.id(), 1, key.created_at())
+        .with_allowed(31)
+        .with_refused(7);
     let batch = UsageBatch::new([1; 16], 1, [used]);
     fixture.keys.store().record_usage(&batch).await.unwrap();
     let page = fixture.browser.get(&format!("{LIST}/{}", key.id())).await;
-    assert_eq!(page.text.matches("31 allowed and 7 refused, from ").count(), 2);
+    assert_eq!(
+        page.text.matches("31 allowed and 7 refused, from ").count(),
+        2
+    );
     assert_eq!(page.text.matches("<td>31</td><td>7</td>").count(), 2);
     let list = fixture.browser.get(LIST).await;
-    assert_eq!(list.text.matches("31 allowed and 7 refused, from ").count(), 1);
+    assert_eq!(
+        list.text.matches("31 allowed and 7 refused, from ").count(),
+        1
+    );
 }

@@ -21,7 +21,10 @@ async fn a_management_key_opens_the_dashboard_and_nothing_else_does() {
     let app = app(&keys, &SessionDatabase::memory().unwrap());
     let mut browser = Browser::new(&app);
     let page = browser.get(LIST).await;
-    assert_eq!((page.status, page.location()), (StatusCode::SEE_OTHER, SIGN_IN));
+    assert_eq!(
+        (page.status, page.location()),
+        (StatusCode::SEE_OTHER, SIGN_IN)
+    );
 
     let reader = NewKey::new(OWNER, "Reader").with_scopes([Scope::READ]);
     let reader = keys.issue(reader).await.unwrap().key;
@@ -51,12 +54,27 @@ async fn a_sixth_try_of_one_key_waits_for_the_next_minute() {
     let mut browser = Browser::new(&app);
     let mut statuses = Vec::new();
     for _ in 0..6 {
-        statuses.push(browser.post(SIGN_IN, &[("key", "tc_0123456789")]).await.status.as_u16());
+        statuses.push(
+            browser
+                .post(SIGN_IN, &[("key", "tc_0123456789")])
+                .await
+                .status
+                .as_u16(),
+        );
     }
     assert_eq!(statuses, [401, 401, 401, 401, 401, 429]);
-    assert_eq!(browser.post(SIGN_IN, &[("key", "tc_other")]).await.status, 401);
+    assert_eq!(
+        browser.post(SIGN_IN, &[("key", "tc_other")]).await.status,
+        401
+    );
     clock.advance(Duration::from_secs(60));
-    assert_eq!(browser.post(SIGN_IN, &[("key", "tc_0123456789")]).await.status, 401);
+    assert_eq!(
+        browser
+            .post(SIGN_IN, &[("key", "tc_0123456789")])
+            .await
+            .status,
+        401
+    );
 }
 
 #[tokio::test]
@@ -105,7 +123,11 @@ async fn a_session_ends_with_its_key() {
             }
         }
         let page = browser.get(LIST).await;
-        assert_eq!((page.status, page.location()), (StatusCode::SEE_OTHER, SIGN_IN), "{end}");
+        assert_eq!(
+            (page.status, page.location()),
+            (StatusCode::SEE_OTHER, SIGN_IN),
+            "{end}"
+        );
     }
 }
 
@@ -127,7 +149,9 @@ async fn sessions_outlive_the_process() {
     assert_eq!(page.status, StatusCode::OK);
     let id = cookie.split_once('=').unwrap().1;
     for secret in [id, &key] {
-        let found = file.windows(secret.len()).any(|part| part == secret.as_bytes());
+        let found = file
+            .windows(secret.len())
+            .any(|part| part == secret.as_bytes());
         assert!(!found, "the file holds what signs in");
     }
 }

@@ -43,7 +43,13 @@ const STEP: usize = 12;
 
 impl Chart {
     pub(super) fn hours(usage: &[UsageBucket], now: Timestamp) -> Self {
-        Self::new(usage, now, (HOUR, 48), "hours", "By hour, the last 48 hours")
+        Self::new(
+            usage,
+            now,
+            (HOUR, 48),
+            "hours",
+            "By hour, the last 48 hours",
+        )
     }
 
     pub(super) fn days(usage: &[UsageBucket], now: Timestamp) -> Self {
@@ -64,7 +70,9 @@ impl Chart {
         let current = now.as_second().div_euclid(span);
         let mut sums = BTreeMap::<i64, (u64, u64)>::new();
         for bucket in usage {
-            let sum = sums.entry(bucket.hour().as_second().div_euclid(span)).or_default();
+            let sum = sums
+                .entry(bucket.hour().as_second().div_euclid(span))
+                .or_default();
             sum.0 += bucket.allowed();
             sum.1 += bucket.refused();
         }
@@ -73,13 +81,20 @@ impl Chart {
             (label(place * span, span), allowed, refused)
         });
         let places: Vec<_> = places.collect();
-        let highest = places.iter().map(|(_, allowed, refused)| allowed + refused).max();
-        let highest = highest.unwrap_or(0);
-        let (allowed, refused) = places
+        let highest = places
             .iter()
-            .fold((0, 0), |sum, (_, allowed, refused)| (sum.0 + allowed, sum.1 + refused));
-        let first = places.first().map_or(String::new(), |(label, ..)| label.clone());
-        let last = places.last().map_or(String::new(), |(label, ..)| label.clone());
+            .map(|(_, allowed, refused)| allowed + refused)
+            .max();
+        let highest = highest.unwrap_or(0);
+        let (allowed, refused) = places.iter().fold((0, 0), |sum, (_, allowed, refused)| {
+            (sum.0 + allowed, sum.1 + refused)
+        });
+        let first = places
+            .first()
+            .map_or(String::new(), |(label, ..)| label.clone());
+        let last = places
+            .last()
+            .map_or(String::new(), |(label, ..)| label.clone());
         let bars: Vec<_> = places
             .into_iter()
             .enumerate()
@@ -101,7 +116,9 @@ impl Chart {
         Self {
             id,
             title,
-            description: format!("{allowed} allowed and {refused} refused, from {first} to {last}."),
+            description: format!(
+                "{allowed} allowed and {refused} refused, from {first} to {last}."
+            ),
             width: bars.len() * STEP,
             bars,
             highest,
@@ -122,7 +139,11 @@ fn scaled(count: u64, highest: u64) -> u64 {
 
 fn label(second: i64, span: i64) -> String {
     let time = Timestamp::from_second(second).unwrap_or_default();
-    let format = if span == DAY { "%-d %b" } else { "%-d %b %H:00" };
+    let format = if span == DAY {
+        "%-d %b"
+    } else {
+        "%-d %b %H:00"
+    };
     time.strftime(format).to_string()
 }
 

@@ -43,7 +43,11 @@ impl Input {
             input.name_error =
                 "Enter a name of at most 256 octets without control characters.".to_owned();
         }
-        match fields.all("scope").map(Scope::new).collect::<Result<ScopeSet, _>>() {
+        match fields
+            .all("scope")
+            .map(Scope::new)
+            .collect::<Result<ScopeSet, _>>()
+        {
             Ok(scopes) => input.scopes = scopes,
             Err(_) => input.scopes_error = "Choose among the scopes that are shown.".to_owned(),
         }
@@ -51,7 +55,12 @@ impl Input {
     }
 
     pub(super) fn is_right(&self) -> bool {
-        let errors = [&self.name_error, &self.scopes_error, &self.expiration_error, &self.error];
+        let errors = [
+            &self.name_error,
+            &self.scopes_error,
+            &self.expiration_error,
+            &self.error,
+        ];
         errors.into_iter().all(String::is_empty)
     }
 
@@ -163,7 +172,12 @@ pub(super) async fn submit(signed_in: SignedIn, fields: Fields) -> Result<Respon
     }
     match signed_in.keys.issue(new).await {
         Ok(issued) => {
-            let page = issued_page(&signed_in, "API key created", Some(&issued.key), &issued.record);
+            let page = issued_page(
+                &signed_in,
+                "API key created",
+                Some(&issued.key),
+                &issued.record,
+            );
             Ok(rendered(StatusCode::CREATED, &page))
         }
         Err(error) if error.kind() == ManageErrorKind::AlreadyIssued => {

@@ -99,7 +99,12 @@ pub(super) async fn rotate(
     match keys.rotate(&key, Duration::from_secs(hours * 3_600)).await {
         Ok(issued) => {
             let title = "API key rotated";
-            Ok(page(&issued_page(&signed_in, title, Some(&issued.key), &issued.record)))
+            Ok(page(&issued_page(
+                &signed_in,
+                title,
+                Some(&issued.key),
+                &issued.record,
+            )))
         }
         Err(error) => answer(&signed_in, &id, Err::<(), _>(error)).await,
     }
@@ -141,7 +146,10 @@ pub(super) async fn revoke(
     let (key, keys) = checked(&signed_in, &id, &fields).await?;
     let reason = fields.one("reason");
     let done = keys.revoke(&key, reason).await;
-    if done.as_ref().is_err_and(|error| error.kind() == ManageErrorKind::InvalidInput) {
+    if done
+        .as_ref()
+        .is_err_and(|error| error.kind() == ManageErrorKind::InvalidInput)
+    {
         let record = signed_in.key(&id).await?;
         let page = RevokePage {
             frame: Frame::within(&signed_in, "keys"),

@@ -46,10 +46,7 @@ impl Secret {
     }
 }
 
-pub(super) async fn show(
-    signed_in: SignedIn,
-    Path(id): Path<String>,
-) -> Result<Response, Refusal> {
+pub(super) async fn show(signed_in: SignedIn, Path(id): Path<String>) -> Result<Response, Refusal> {
     let record = signed_in.key(&id).await?;
     of(&signed_in, &record, StatusCode::OK, "").await
 }
@@ -79,7 +76,9 @@ async fn of(
             alert,
             key: ShownKey::new(record, &usage, now),
             revocation: revocation.map(|one| (Time::of(one.at()), one.reason().to_owned())),
-            metadata: metadata.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            metadata: metadata
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
             secrets: record.secret_versions().iter().map(Secret::of).collect(),
             charts: [Chart::hours(&usage, now), Chart::days(&usage, now)],
         },

@@ -94,10 +94,16 @@ pub(crate) fn router(keys: Keys, sessions: SessionDatabase, options: DashboardOp
         .route("/keys", get(key_list::show).post(create::submit))
         .route("/keys/new", get(create::form))
         .route("/keys/{id}", get(key_page::show))
-        .route("/keys/{id}/edit", get(key_change::form).post(key_change::submit))
+        .route(
+            "/keys/{id}/edit",
+            get(key_change::form).post(key_change::submit),
+        )
         .route("/keys/{id}/rotate", post(key_change::rotate))
         .route("/keys/{id}/switch", post(key_change::switch))
-        .route("/keys/{id}/revoke", get(key_change::confirm).post(key_change::revoke))
+        .route(
+            "/keys/{id}/revoke",
+            get(key_change::confirm).post(key_change::revoke),
+        )
         .route("/audit", get(audit::show))
         .fallback(|| async { Refusal::NotFound })
         .layer(sessions)

@@ -37,6 +37,7 @@ impl Frame {
 /// A time, for people and for machines.
 pub(super) struct Time {
     pub(super) text: String,
+    pub(super) day: String,
     pub(super) exact: String,
 }
 
@@ -44,6 +45,7 @@ impl Time {
     pub(super) fn of(time: Timestamp) -> Self {
         Self {
             text: time.strftime("%-d %b %Y, %H:%M UTC").to_string(),
+            day: time.strftime("%-d %b %Y").to_string(),
             exact: time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         }
     }
@@ -100,11 +102,17 @@ impl ShownAdvice {
         let (badge, text) = match advice {
             Advice::NeverUsed { since } => (
                 "Never used",
-                format!("Never used since {}. If nobody needs it, revoke it.", at(*since)),
+                format!(
+                    "Never used since {}. If nobody needs it, revoke it.",
+                    at(*since)
+                ),
             ),
             Advice::Idle { since } => (
                 "Idle",
-                format!("Not used since {}. If nobody needs it any more, revoke it.", at(*since)),
+                format!(
+                    "Not used since {}. If nobody needs it any more, revoke it.",
+                    at(*since)
+                ),
             ),
             Advice::NoExpiration => (
                 "No expiration",
@@ -112,7 +120,10 @@ impl ShownAdvice {
             ),
             Advice::ExpiresSoon { at: end } => (
                 "Expires soon",
-                format!("It expires on {}. Move the date, or make another key.", at(*end)),
+                format!(
+                    "It expires on {}. Move the date, or make another key.",
+                    at(*end)
+                ),
             ),
             Advice::SupersededSecretInUse { retires_at, .. } => (
                 "Old secret in use",
@@ -149,7 +160,10 @@ pub(super) struct ScopeBox {
 pub(super) fn scope_boxes(checked: &ScopeSet, held: &ScopeSet, kept: &ScopeSet) -> Vec<ScopeBox> {
     let known = [Scope::READ, Scope::WRITE, Scope::DELETE, MANAGE];
     let others = held.union(checked).union(kept);
-    let others = others.iter().filter(|scope| !known.contains(scope)).cloned();
+    let others = others
+        .iter()
+        .filter(|scope| !known.contains(scope))
+        .cloned();
     let all: Vec<_> = known.iter().cloned().chain(others).collect();
     let shown = all.into_iter().map(|scope| ScopeBox {
         permits: match scope.as_str() {

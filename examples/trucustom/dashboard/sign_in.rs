@@ -48,7 +48,9 @@ pub(super) async fn submit(
             let text = "This key may not manage keys: it lacks the scope keys:manage.";
             Ok(refused(StatusCode::FORBIDDEN, text))
         }
-        Err(denial) if denial.status() == StatusCode::SERVICE_UNAVAILABLE => Err(Refusal::Unavailable),
+        Err(denial) if denial.status() == StatusCode::SERVICE_UNAVAILABLE => {
+            Err(Refusal::Unavailable)
+        }
         Err(_) => {
             shared.throttle.failed(key, second);
             let text = "This key is not valid. Check that all of it was pasted.";

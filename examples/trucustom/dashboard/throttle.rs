@@ -40,7 +40,10 @@ impl Throttle {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let minute = second.div_euclid(60);
         if window.minute != minute {
-            *window = Window { minute, ..Window::default() };
+            *window = Window {
+                minute,
+                ..Window::default()
+            };
         }
         window
     }
@@ -48,5 +51,7 @@ impl Throttle {
 
 /// What a key shows of itself.
 fn prefix(key: &str) -> &str {
-    key.char_indices().nth(11).map_or(key, |(end, _)| &key[..end])
+    key.char_indices()
+        .nth(11)
+        .map_or(key, |(end, _)| &key[..end])
 }
