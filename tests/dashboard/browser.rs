@@ -152,5 +152,6 @@ impl Browser {
 }
 
 fn encoded(value: &str) -> String {
-    value.bytes().map(|octet| format!("%{octet:02X}")).collect()
+    let octets = value.bytes().map(|octet| format!("%{octet:02X}"));
+    octets.collect::<Vec<_>>().concat()
 }

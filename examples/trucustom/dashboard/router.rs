@@ -111,6 +111,7 @@ pub(crate) fn router(keys: Keys, sessions: SessionDatabase, options: DashboardOp
         .layer(DefaultBodyLimit::max(64 * 1_024))
         .route("/style.css", get(style))
         .route("/copy.js", get(script))
+        .route("/icon.svg", get(icon))
         .with_state(shared);
     HEADERS.into_iter().fold(router, |router, (name, value)| {
         let value = HeaderValue::from_static(value);
@@ -146,4 +147,9 @@ async fn style() -> impl IntoResponse {
 async fn script() -> impl IntoResponse {
     let content = [(header::CONTENT_TYPE, "text/javascript; charset=utf-8")];
     (content, include_str!("copy.js"))
+}
+
+async fn icon() -> impl IntoResponse {
+    let content = [(header::CONTENT_TYPE, "image/svg+xml")];
+    (content, include_str!("icon.svg"))
 }
