@@ -1,0 +1,74 @@
+//! The first start: an account, and the key that manages it.
+
+use std::error::Error;
+
+use tower_api_key::integration::management::OwnerAuthoriser;
+use tower_api_key::store::PageRequest;
+use tower_api_key::{NewKey, Scope};
+
+use crate::dashboard::Keys;
+use crate::support::Command;
+
+/// Makes the account's management key where it has no key, and shows it with requests to paste.
+pub(crate) async fn greet(keys: &Keys, account: &str, base: &str) -> Result<(), Box<dyn Error>> {
+    let page = keys.list(account, &PageRequest::first(1)).await?;
+    if !page.keys().is_empty() {
+        println!("The account {account} has keys; they were shown when they were made.\n");
+        return Ok(());
+    }
+    let scopes = [Scope::READ, Scope::WRITE, Scope::DELETE, OwnerAuthoriser::SCOPE];
+    let new = NewKey::new(account, "Management").with_scopes(scopes);
+    // Two servers that start at once make one key.
+    let new = new.with_max_keys_of_owner(1);
+    let fresh = keys.acting_as("first start").issue(new).await?;
+    let key = fresh.key.expose_secret();
+    println!("The management key of the account {account}, shown once:\n  {key}\n");
+    println!("Sign in with it at {base}/dashboard, or paste:\n");
+    for command in commands(base, key) {
+        println!("{command}");
+    }
+    Ok(())
+}
+
+fn commands(base: &str, key: &str) -> Vec<Command> {
+    let products = format!("{base}/api/v1/products");
+    let api = format!("{base}/api/v1");
+    let json = "-H 'Content-Type: application/json'";
+    let bearer = format!("-H 'Authorization: Bearer {key}'");
+    let header = format!("-H 'X-API-Key: {key}'");
+    let unauthorized = r#"{"error":"Unauthorized","message":"Invalid or missing API key."}"#;
+    let one = |status, what, body, arguments| Command {
+        status,
+        what,
+        body,
+        arguments,
+    };
+    vec![
+        one(
+            201,
+            "makes a key that may read, for 90 days, and shows it once",
+            None,
+            format!(
+                "{api}/keys {bearer} {json} \
+                 -d '{{\"name\":\"Reporting\",\"scopes\":[\"read\"],\"expires_in_days\":90}}'"
+            ),
+        ),
+        one(200, "the keys", None, format!("{api}/keys {bearer}")),
+        one(
+            201,
+            "creates a product",
+            None,
+            format!("{products} {bearer} {json} -d '{{\"name\":\"Oak table\",\"price_cents\":89900}}'"),
+        ),
+        one(200, "the products; the key in X-API-Key", None, format!("{products} {header}")),
+        one(200, "who did what", None, format!("{api}/audit {bearer}")),
+        one(401, "no key", Some(unauthorized), products.clone()),
+        one(404, "no such product", None, format!("{products}/0 {bearer}")),
+        one(
+            422,
+            "names every field that is wrong",
+            None,
+            format!("{api}/keys {bearer} {json} -d '{{\"name\":\"\",\"owner\":\"acct_9\"}}'"),
+        ),
+    ]
+}

@@ -1,0 +1,60 @@
+//! TruCustom: the whole product on one port. An API behind keys, an API to manage them, and a dashboard
+//! where people make, copy, rotate, revoke and watch them.
+//!
+//! ```text
+//! cargo run --example trucustom --all-features
+//! ```
+//!
+//! The first start makes an account, and prints its management key once, with requests to paste. Keys,
+//! products and sessions are in `trucustom.db`. `STORE` names another place: `sqlite:///path`,
+//! `postgres://…`, `redis://…` or `memory:`. `LISTEN` sets another address than 127.0.0.1:3000. Ctrl-C
+//! stops it.
+//!
+//! The same program manages keys from a shell: `… --example trucustom --all-features -- keys --help`.
+
+mod cli;
+mod dashboard;
+mod first_start;
+mod products;
+mod serve;
+mod settings;
+mod stores;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use settings::Settings;
+
+/// An API behind keys, with a dashboard to manage them.
+#[derive(Parser)]
+#[command(name = "trucustom", version)]
+struct Arguments {
+    #[command(flatten)]
+    settings: Settings,
+    /// Serves, where no command is given.
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Makes, shows and changes keys in the store.
+    #[command(subcommand)]
+    Keys(cli::Keys),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    support::finish(run(Arguments::parse()).await)
+}
+
+async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    match arguments.command {
+        None => serve::serve(arguments.settings).await,
+        Some(Command::Keys(command)) => cli::run(command, &arguments.settings).await,
+    }
+}

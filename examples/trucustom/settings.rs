@@ -1,0 +1,51 @@
+//! Where the product keeps its data, and for whom.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Args;
+
+/// What the environment, or an option of the same name, says.
+#[derive(Args)]
+pub(crate) struct Settings {
+    /// Where keys and products are kept: a path, sqlite:///path, postgres://…, redis://… or memory:
+    #[arg(long, env = "STORE", default_value = "trucustom.db", global = true, hide_env_values = true)]
+    pub(crate) store: Place,
+    /// The account whose keys are managed
+    #[arg(long, env = "ACCOUNT", default_value = "acct_trucustom", global = true)]
+    pub(crate) account: String,
+    /// Says that people reach the dashboard by https, so that its cookie never travels without
+    #[arg(long, env = "BEHIND_HTTPS", global = true)]
+    pub(crate) behind_https: bool,
+}
+
+/// Where data is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Memory,
+    Sqlite(PathBuf),
+    Postgres(String),
+    Redis(String),
+}
+
+impl FromStr for Place {
+    type Err = String;
+
+    /// The text may hold a password, and is not repeated.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let scheme = text.split_once(':').map(|(scheme, _)| scheme);
+        match scheme {
+            Some("memory") if text == "memory:" => Ok(Self::Memory),
+            Some("sqlite") => match text.strip_prefix("sqlite://") {
+                Some(path) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
+                _ => Err("expected a path after sqlite://".to_owned()),
+            },
+            Some("postgres" | "postgresql") => Ok(Self::Postgres(text.to_owned())),
+            Some("redis" | "rediss") => Ok(Self::Redis(text.to_owned())),
+            None if !text.is_empty() => Ok(Self::Sqlite(text.into())),
+            _ => Err(
+                "expected a path, sqlite:///path, postgres://…, redis://… or memory:".to_owned(),
+            ),
+        }
+    }
+}
