@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use tower_api_key::record::{KeyStatus, Metadata};
+use tower_api_key::store::PageRequest;
 use tower_api_key::{NewKey, Scope};
 
 use crate::browser::{Browser, MANAGE, OWNER, app, keys, management_key};
@@ -90,7 +91,7 @@ async fn a_form_without_the_token_of_its_session_changes_nothing() {
     let now = keys.get(&victim.id()).await.unwrap().unwrap();
     assert_eq!(now, victim);
     assert_eq!(
-        keys.list(OWNER, &Default::default())
+        keys.list(OWNER, &PageRequest::default())
             .await
             .unwrap()
             .keys()
@@ -308,7 +309,7 @@ async fn a_session_gives_nothing_that_its_key_lacks() {
     );
     assert_eq!(keys.get(&strong.id()).await.unwrap().unwrap(), strong);
     assert_eq!(
-        keys.list(OWNER, &Default::default())
+        keys.list(OWNER, &PageRequest::default())
             .await
             .unwrap()
             .keys()

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use tower_api_key::record::{KeyRecord, KeyStatus};
-use tower_api_key::store::UsageBatch;
+use tower_api_key::store::{AuditPageRequest, KeyUse, PageRequest, UsageBatch};
 use tower_api_key::{KeyRegistry as _, NewKey, Scope};
 
 use crate::browser::{Browser, OWNER, Page, app, keys, management_key};
@@ -86,7 +86,11 @@ async fn a_key_is_shown_once_and_made_once() {
         assert!(!later.text.contains(&plaintext), "{path}");
     }
     assert!(!again.text.contains(&plaintext));
-    let all = fixture.keys.list(OWNER, &Default::default()).await.unwrap();
+    let all = fixture
+        .keys
+        .list(OWNER, &PageRequest::default())
+        .await
+        .unwrap();
     assert_eq!(all.keys().len(), 2);
 }
 
@@ -114,7 +118,11 @@ async fn a_wrong_form_names_every_field_and_makes_nothing() {
         }
         assert!(page.text.contains(message), "{message}");
     }
-    let all = fixture.keys.list(OWNER, &Default::default()).await.unwrap();
+    let all = fixture
+        .keys
+        .list(OWNER, &PageRequest::default())
+        .await
+        .unwrap();
     assert_eq!(all.keys().len(), 1);
 }
 
@@ -169,7 +177,7 @@ async fn a_key_goes_through_its_life() {
 
     let trail = fixture
         .keys
-        .audit(OWNER, &Default::default())
+        .audit(OWNER, &AuditPageRequest::default())
         .await
         .unwrap();
     let actors = trail
@@ -237,7 +245,6 @@ fn next_page(page: &Page) -> Option<String> {
 
 #[tokio::test]
 async fn charts_tell_what_was_allowed_and_refused() {
-    use tower_api_key::store::KeyUse;
     let mut fixture = fixture().await;
     let key = fixture.victim().await;
     let used = KeyUse::new(key.id(), 1, key.created_at())

@@ -1,5 +1,6 @@
 //! Signing in and out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -7,7 +8,8 @@ use axum::http::header::SET_COOKIE;
 use jiff::Timestamp;
 use tower_api_key::clock::{Clock, ManualClock};
 use tower_api_key::record::KeyUpdate;
-use tower_api_key::{NewKey, Scope};
+use tower_api_key::store::SqliteStore;
+use tower_api_key::{KeyManager, KeyRegistry, NewKey, Scope};
 
 use crate::browser::{Browser, OWNER, app, keys, management_key, served};
 use crate::dashboard::{DashboardOptions, SessionDatabase};
@@ -132,28 +134,38 @@ async fn a_session_ends_with_its_key() {
 }
 
 #[tokio::test]
-async fn sessions_outlive_the_process() {
-    let keys = keys();
-    let key = management_key(&keys, OWNER).await;
+async fn sessions_and_keys_in_one_file_outlive_the_process() {
     let path = std::env::temp_dir().join(format!("dashboard-{}.db", std::process::id()));
-    let before = app(&keys, &SessionDatabase::sqlite(&path).unwrap());
+    let url = format!("sqlite:{}", path.display());
+    let open = async || {
+        let store: Arc<dyn KeyRegistry> = Arc::new(SqliteStore::connect(&url).await.unwrap());
+        let keys = KeyManager::new(store);
+        let app = app(&keys, &SessionDatabase::sqlite(&path).unwrap());
+        (keys, app)
+    };
+    let (keys, before) = open().await;
+    let key = management_key(&keys, OWNER).await;
     let cookie = Browser::signed_in(&before, &key).await.cookie;
-    drop(before);
+    drop((keys, before));
 
-    let after = app(&keys, &SessionDatabase::sqlite(&path).unwrap());
+    let (_keys, after) = open().await;
     let mut browser = Browser::new(&after);
     browser.cookie.clone_from(&cookie);
     let page = browser.get(LIST).await;
-    let file = std::fs::read(&path).unwrap();
-    std::fs::remove_file(&path).unwrap();
-    assert_eq!(page.status, StatusCode::OK);
     let id = cookie.split_once('=').unwrap().1;
-    for secret in [id, &key] {
-        let found = file
-            .windows(secret.len())
-            .any(|part| part == secret.as_bytes());
-        assert!(!found, "the file holds what signs in");
+    for part in ["", "-wal"] {
+        let file = format!("{}{part}", path.display());
+        let found = std::fs::read(&file).unwrap_or_default();
+        std::fs::remove_file(&file).ok();
+        for secret in [id, &key] {
+            let is_there = found
+                .windows(secret.len())
+                .any(|part| part == secret.as_bytes());
+            assert!(!is_there, "{file} holds what signs in");
+        }
     }
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.text.contains(">Management</a>"));
 }
 
 #[tokio::test]

@@ -23,9 +23,9 @@ pub(super) struct Input {
     pub(super) scopes: ScopeSet,
     pub(super) expiration: String,
     pub(super) date: String,
-    pub(super) name_error: String,
-    pub(super) scopes_error: String,
-    pub(super) expiration_error: String,
+    pub(super) name_error: &'static str,
+    pub(super) scopes_error: &'static str,
+    pub(super) expiration_error: &'static str,
     pub(super) error: String,
 }
 
@@ -38,10 +38,9 @@ impl Input {
             ..Self::default()
         };
         if input.name.is_empty() {
-            input.name_error = "Enter a name.".to_owned();
+            input.name_error = "Enter a name.";
         } else if input.name.len() > 256 || input.name.chars().any(char::is_control) {
-            input.name_error =
-                "Enter a name of at most 256 octets without control characters.".to_owned();
+            input.name_error = "Enter a name of at most 256 octets without control characters.";
         }
         match fields
             .all("scope")
@@ -49,19 +48,19 @@ impl Input {
             .collect::<Result<ScopeSet, _>>()
         {
             Ok(scopes) => input.scopes = scopes,
-            Err(_) => input.scopes_error = "Choose among the scopes that are shown.".to_owned(),
+            Err(_) => input.scopes_error = "Choose among the scopes that are shown.",
         }
         input
     }
 
     pub(super) fn is_right(&self) -> bool {
         let errors = [
-            &self.name_error,
-            &self.scopes_error,
-            &self.expiration_error,
+            self.name_error,
+            self.scopes_error,
+            self.expiration_error,
             &self.error,
         ];
-        errors.into_iter().all(String::is_empty)
+        errors.into_iter().all(str::is_empty)
     }
 
     /// The chosen end; `latest` is that of the key that gives it.
@@ -73,9 +72,7 @@ impl Input {
             "365" => in_days(365),
             "never" => {
                 if latest.is_some() {
-                    self.expiration_error =
-                        "The key you signed in with expires, so it can make no key that never does."
-                            .to_owned();
+                    self.expiration_error = "The key you signed in with expires, so it can make no key that never does.";
                 }
                 return None;
             }
@@ -83,13 +80,13 @@ impl Input {
             _ => None,
         };
         match end {
-            None => self.expiration_error = "Choose an expiration date.".to_owned(),
+            None => self.expiration_error = "Choose an expiration date.",
             Some(end) if end <= now => {
-                self.expiration_error = "Choose a date in the future.".to_owned();
+                self.expiration_error = "Choose a date in the future.";
             }
             Some(end) if latest.is_some_and(|latest| end > latest) => {
                 self.expiration_error =
-                    "Choose a date no later than that of the key you signed in with.".to_owned();
+                    "Choose a date no later than that of the key you signed in with.";
             }
             Some(_) => {}
         }
@@ -110,17 +107,14 @@ struct FormPage {
     frame: Frame,
     input: Input,
     scopes: Vec<ScopeBox>,
+    expirations: Vec<Choice>,
     token: String,
 }
 
-impl FormPage {
-    fn expirations(&self) -> &'static [(&'static str, &'static str)] {
-        EXPIRATIONS
-    }
-}
+pub(super) type Choice = (&'static str, &'static str);
 
 /// The choices of a form, as it sends them and as it shows them.
-pub(super) const EXPIRATIONS: &[(&str, &str)] = &[
+pub(super) const EXPIRATIONS: [Choice; 5] = [
     ("30", "30 days"),
     ("90", "90 days"),
     ("365", "365 days"),
@@ -157,8 +151,7 @@ pub(super) async fn submit(signed_in: SignedIn, fields: Fields) -> Result<Respon
         return Err(Refusal::Malformed);
     }
     if !signed_in.record.scopes().contains_all(&input.scopes) {
-        input.scopes_error =
-            "The key you signed in with can give only scopes that it has.".to_owned();
+        input.scopes_error = "The key you signed in with can give only scopes that it has.";
     }
     if !input.is_right() {
         let page = form_page(&signed_in, input, token);
@@ -223,6 +216,7 @@ fn form_page(signed_in: &SignedIn, input: Input, token: String) -> FormPage {
     FormPage {
         frame: Frame::within(signed_in, "keys"),
         scopes: scope_boxes(&input.scopes, signed_in.record.scopes(), &ScopeSet::new()),
+        expirations: EXPIRATIONS.to_vec(),
         input,
         token,
     }

@@ -10,7 +10,7 @@ use tower_api_key::ScopeSet;
 use tower_api_key::manage::{ManageError, ManageErrorKind};
 use tower_api_key::record::{KeyId, KeyRecord, KeyUpdate};
 
-use super::create::{EXPIRATIONS, Input, is_about_input, issued_page};
+use super::create::{Choice, EXPIRATIONS, Input, is_about_input, issued_page};
 use super::forms::Fields;
 use super::key_page::conflict;
 use super::refusal::{Refusal, page, rendered, sentence};
@@ -25,13 +25,7 @@ struct EditPage {
     key: ShownKey,
     input: Input,
     scopes: Vec<ScopeBox>,
-}
-
-impl EditPage {
-    fn expirations(&self) -> impl Iterator<Item = &'static (&'static str, &'static str)> {
-        const KEEP: &(&str, &str) = &("keep", "As it is");
-        std::iter::once(KEEP).chain(EXPIRATIONS)
-    }
+    expirations: Vec<Choice>,
 }
 
 #[derive(Template)]
@@ -193,6 +187,7 @@ fn edit_page(signed_in: &SignedIn, record: &KeyRecord, input: Input, revision: u
     EditPage {
         frame: Frame::within(signed_in, "keys"),
         key,
+        expirations: [&[("keep", "As it is")], &EXPIRATIONS[..]].concat(),
         scopes: scope_boxes(&input.scopes, signed_in.record.scopes(), kept),
         input,
     }
