@@ -161,7 +161,10 @@ async fn import(keys: &dashboard::Keys, account: &str, json: bool) -> Result<(),
         // The position is told, and not the line, which may hold a secret by mistake.
         let line: Line = serde_json::from_str(&line).map_err(|error| {
             let number = index + 1;
-            format!("line {number}, column {}: expected an object with name, sha256 and scopes", error.column())
+            format!(
+                "line {number}, column {}: expected an object with name, sha256 and scopes",
+                error.column()
+            )
         })?;
         let key = LegacyKey::from_hex(account, line.name, &line.sha256);
         legacy.push(key.with_scopes(line.scopes));
@@ -173,7 +176,10 @@ async fn import(keys: &dashboard::Keys, account: &str, json: bool) -> Result<(),
             .iter()
             .map(|one| json!({"index": one.index(), "reason": one.to_string()}))
             .collect();
-        println!("{}", json!({"imported": report.imported(), "refused": refused}));
+        println!(
+            "{}",
+            json!({"imported": report.imported(), "refused": refused})
+        );
     } else {
         println!("{} keys imported", report.imported());
         for one in refused {

@@ -16,7 +16,12 @@ pub(crate) async fn greet(keys: &Keys, account: &str, base: &str) -> Result<(), 
         println!("The account {account} has keys; they were shown when they were made.\n");
         return Ok(());
     }
-    let scopes = [Scope::READ, Scope::WRITE, Scope::DELETE, OwnerAuthoriser::SCOPE];
+    let scopes = [
+        Scope::READ,
+        Scope::WRITE,
+        Scope::DELETE,
+        OwnerAuthoriser::SCOPE,
+    ];
     let new = NewKey::new(account, "Management").with_scopes(scopes);
     // Two servers that start at once make one key.
     let new = new.with_max_keys_of_owner(1);
@@ -58,12 +63,24 @@ fn commands(base: &str, key: &str) -> Vec<Command> {
             201,
             "creates a product",
             None,
-            format!("{products} {bearer} {json} -d '{{\"name\":\"Oak table\",\"price_cents\":89900}}'"),
+            format!(
+                "{products} {bearer} {json} -d '{{\"name\":\"Oak table\",\"price_cents\":89900}}'"
+            ),
         ),
-        one(200, "the products; the key in X-API-Key", None, format!("{products} {header}")),
+        one(
+            200,
+            "the products; the key in X-API-Key",
+            None,
+            format!("{products} {header}"),
+        ),
         one(200, "who did what", None, format!("{api}/audit {bearer}")),
         one(401, "no key", Some(unauthorized), products.clone()),
-        one(404, "no such product", None, format!("{products}/0 {bearer}")),
+        one(
+            404,
+            "no such product",
+            None,
+            format!("{products}/0 {bearer}"),
+        ),
         one(
             422,
             "names every field that is wrong",

@@ -1,4 +1,4 @@
-//! TruCustom: the whole product on one port. An API behind keys, an API to manage them, and a dashboard
+//! The whole product, `TruCustom`, on one port: an API behind keys, an API to manage them, and a dashboard
 //! where people make, copy, rotate, revoke and watch them.
 //!
 //! ```text

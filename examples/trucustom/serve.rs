@@ -59,7 +59,10 @@ fn router(
     Ok(Router::new()
         .route("/", get(async || Redirect::to("/dashboard")))
         .route("/health", get(async || "ok"))
-        .nest("/api/v1/products", products::router(stores.products).layer(products))
+        .nest(
+            "/api/v1/products",
+            products::router(stores.products).layer(products),
+        )
         .nest("/api/v1", api.router().layer(management))
         .nest("/dashboard", dashboard))
 }

@@ -8,8 +8,14 @@ use clap::Args;
 /// What the environment, or an option of the same name, says.
 #[derive(Args)]
 pub(crate) struct Settings {
-    /// Where keys and products are kept: a path, sqlite:///path, postgres://…, redis://… or memory:
-    #[arg(long, env = "STORE", default_value = "trucustom.db", global = true, hide_env_values = true)]
+    #[arg(
+        long,
+        help = "A path, sqlite:///path, postgres://…, redis://… or memory:",
+        env = "STORE",
+        default_value = "trucustom.db",
+        global = true,
+        hide_env_values = true
+    )]
     pub(crate) store: Place,
     /// The account whose keys are managed
     #[arg(long, env = "ACCOUNT", default_value = "acct_trucustom", global = true)]

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use tower_api_key::key::KeyDigest;
 use tower_api_key::record::{ChangeContext, KeyChange, KeyId, KeyRecord};
 use tower_api_key::store::{
-    AuditPage, AuditPageRequest, KeyPage, PageRequest, StoreError, UsageBatch, UsageBucket,
+    AuditPage, AuditPageRequest, KeyPage, PageRequest, ScopeUse, StoreError, UsageBatch,
+    UsageBucket,
 };
 use tower_api_key::{KeyManager, KeyRegistry, KeyStore, MemoryStore};
 
@@ -92,6 +93,10 @@ impl KeyRegistry for Counted {
         hours: Range<Timestamp>,
     ) -> Result<Vec<UsageBucket>, StoreError> {
         self.store().usage(id, hours).await
+    }
+
+    async fn scope_uses(&self, id: &KeyId) -> Result<Vec<ScopeUse>, StoreError> {
+        self.store().scope_uses(id).await
     }
 
     async fn forget_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {

@@ -126,7 +126,7 @@ pub(super) async fn confirm(
     let record = signed_in.key(&id).await?;
     Ok(page(&RevokePage {
         frame: Frame::within(&signed_in, "keys"),
-        key: ShownKey::new(&record, &[], signed_in.now),
+        key: ShownKey::new(&record, (&[], &[]), signed_in.now),
         reason: String::new(),
         error: "",
     }))
@@ -147,7 +147,7 @@ pub(super) async fn revoke(
         let record = signed_in.key(&id).await?;
         let page = RevokePage {
             frame: Frame::within(&signed_in, "keys"),
-            key: ShownKey::new(&record, &[], signed_in.now),
+            key: ShownKey::new(&record, (&[], &[]), signed_in.now),
             reason: reason.to_owned(),
             error: "Enter at most 1,024 octets without control characters.",
         };
@@ -182,7 +182,7 @@ async fn answer<T>(
 
 fn edit_page(signed_in: &SignedIn, record: &KeyRecord, input: Input, revision: u64) -> EditPage {
     let kept: &ScopeSet = record.scopes();
-    let mut key = ShownKey::new(record, &[], signed_in.now);
+    let mut key = ShownKey::new(record, (&[], &[]), signed_in.now);
     key.revision = revision;
     EditPage {
         frame: Frame::within(signed_in, "keys"),

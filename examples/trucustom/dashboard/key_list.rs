@@ -51,7 +51,7 @@ pub(super) async fn show(
         let span = past(signed_in.now, USAGE_DAYS);
         let usage = signed_in.keys.usage(&record.id(), span).await?;
         rows.push(Row {
-            key: ShownKey::new(record, &usage, signed_in.now),
+            key: ShownKey::new(record, (&usage, &[]), signed_in.now),
             spark: Chart::sparkline(&usage, signed_in.now),
         });
     }

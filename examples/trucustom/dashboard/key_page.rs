@@ -67,6 +67,7 @@ async fn of(
 ) -> Result<Response, Refusal> {
     let now = signed_in.now;
     let usage = signed_in.keys.usage(&record.id(), past(now, 31)).await?;
+    let scope_uses = signed_in.keys.scope_uses(&record.id()).await?;
     let revocation = record.revocation();
     let metadata = record.metadata().iter();
     Ok(rendered(
@@ -74,7 +75,7 @@ async fn of(
         &Page {
             frame: Frame::within(signed_in, "keys"),
             alert,
-            key: ShownKey::new(record, &usage, now),
+            key: ShownKey::new(record, (&usage, &scope_uses), now),
             revocation: revocation.map(|one| (Time::of(one.at()), one.reason().to_owned())),
             metadata: metadata
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use tower_api_key::manage::{Advice, AdvicePolicy, advise};
 use tower_api_key::record::{KeyRecord, KeyStatus};
-use tower_api_key::store::UsageBucket;
+use tower_api_key::store::{ScopeUse, UsageBucket};
 use tower_api_key::{Scope, ScopeSet};
 
 use super::signed_in::{MANAGE, SignedIn};
@@ -69,8 +69,12 @@ pub(super) struct ShownKey {
 }
 
 impl ShownKey {
-    pub(super) fn new(record: &KeyRecord, usage: &[UsageBucket], now: Timestamp) -> Self {
-        let advice = advise(record, usage, now, &AdvicePolicy::new());
+    pub(super) fn new(
+        record: &KeyRecord,
+        (usage, scope_uses): (&[UsageBucket], &[ScopeUse]),
+        now: Timestamp,
+    ) -> Self {
+        let advice = advise(record, usage, scope_uses, now, &AdvicePolicy::new());
         let prefix = record.secret_versions().first();
         Self {
             id: record.id().to_string(),
@@ -117,6 +121,10 @@ impl ShownAdvice {
             Advice::NoExpiration => (
                 "No expiration",
                 "It has no expiration date. Give it one.".to_owned(),
+            ),
+            Advice::ScopesNeverExercised { scopes, .. } => (
+                "Unused scopes",
+                format!("It never used these scopes: {scopes}. Take them away."),
             ),
             Advice::ExpiresSoon { at: end } => (
                 "Expires soon",

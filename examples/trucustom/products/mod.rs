@@ -1,12 +1,13 @@
 //! The products of an account: the resource that the keys are for.
 
 mod postgres;
-mod product;
-mod shelf;
-mod routes;
-mod sqlite;
 #[path = "../../products/problem.rs"]
 mod problem;
+mod product;
+mod routes;
+mod shelf;
+mod sqlite;
+mod stock;
 
-pub(crate) use shelf::Products;
 pub(crate) use routes::router;
+pub(crate) use stock::Products;

@@ -1,24 +1,23 @@
 //! Products in PostgreSQL, by a connection of their own.
 
-use std::error::Error;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use tokio::sync::Mutex;
 use tokio_postgres::{Client, NoTls, Row};
 
 use super::product::{NewProduct, Page, Product, ProductChange};
-
-type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+use super::shelf::{Outcome, Shelf};
 
 #[derive(Clone)]
-pub(crate) struct PostgresShelf {
+pub(super) struct PostgresShelf {
     url: Arc<str>,
     client: Arc<Mutex<Arc<Client>>>,
 }
 
 impl PostgresShelf {
     /// It speaks no TLS: a URL that asks for it is refused.
-    pub(super) async fn connect(url: &str) -> Outcome<Self> {
+    pub(super) async fn connect(url: &str) -> Result<Self, tokio_postgres::Error> {
         let client = connect(url).await?;
         client
             .batch_execute(
@@ -37,28 +36,48 @@ impl PostgresShelf {
         })
     }
 
-    pub(super) async fn list(&self, owner: &str, after: i64) -> Outcome<Vec<Product>> {
+    /// The connection, or a new one where it was lost.
+    async fn client(&self) -> Outcome<Arc<Client>> {
+        let mut client = self.client.lock().await;
+        if client.is_closed() {
+            *client = Arc::new(connect(&self.url).await?);
+        }
+        Ok(client.clone())
+    }
+}
+
+#[async_trait]
+impl Shelf for PostgresShelf {
+    async fn list(&self, owner: &str, after: i64) -> Outcome<Vec<Product>> {
         let sql = "SELECT id, name, price_cents FROM products
                    WHERE owner = $1 AND id > $2 ORDER BY id LIMIT $3";
-        let rows = self.client().await?.query(sql, &[&owner, &after, &Page::LIMIT]).await?;
+        let rows = self
+            .client()
+            .await?
+            .query(sql, &[&owner, &after, &Page::LIMIT])
+            .await?;
         rows.iter().map(product).collect()
     }
 
-    pub(super) async fn get(&self, owner: &str, id: i64) -> Outcome<Option<Product>> {
+    async fn get(&self, owner: &str, id: i64) -> Outcome<Option<Product>> {
         let sql = "SELECT id, name, price_cents FROM products WHERE owner = $1 AND id = $2";
         let row = self.client().await?.query_opt(sql, &[&owner, &id]).await?;
         row.as_ref().map(product).transpose()
     }
 
-    pub(super) async fn create(&self, owner: &str, new: NewProduct) -> Outcome<Product> {
+    async fn create(&self, owner: &str, new: NewProduct) -> Outcome<Product> {
         let sql = "INSERT INTO products (owner, name, price_cents) VALUES ($1, $2, $3)
                    RETURNING id, name, price_cents";
         let price = i64::from(new.price_cents);
-        let row = self.client().await?.query_one(sql, &[&owner, &new.name, &price]).await?;
+        let row = self
+            .client()
+            .await?
+            .query_one(sql, &[&owner, &new.name, &price])
+            .await?;
         product(&row)
     }
 
-    pub(super) async fn change(
+    async fn change(
         &self,
         owner: &str,
         id: i64,
@@ -74,22 +93,13 @@ impl PostgresShelf {
         row.as_ref().map(product).transpose()
     }
 
-    pub(super) async fn delete(&self, owner: &str, id: i64) -> Outcome<bool> {
+    async fn delete(&self, owner: &str, id: i64) -> Outcome<bool> {
         let sql = "DELETE FROM products WHERE owner = $1 AND id = $2";
         Ok(self.client().await?.execute(sql, &[&owner, &id]).await? == 1)
     }
-
-    /// The connection, or a new one where it was lost.
-    async fn client(&self) -> Outcome<Arc<Client>> {
-        let mut client = self.client.lock().await;
-        if client.is_closed() {
-            *client = Arc::new(connect(&self.url).await?);
-        }
-        Ok(client.clone())
-    }
 }
 
-async fn connect(url: &str) -> Outcome<Client> {
+async fn connect(url: &str) -> Result<Client, tokio_postgres::Error> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     tokio::spawn(async move {
         if let Err(error) = connection.await {

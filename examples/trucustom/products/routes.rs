@@ -11,7 +11,7 @@ use tower_api_key::Identity;
 
 use super::problem::Problem;
 use super::product::{NewProduct, Page, Product, ProductChange};
-use super::shelf::Products;
+use super::stock::Products;
 
 /// The routes, to be nested at `/api/v1/products`.
 pub(crate) fn router(products: Products) -> Router {
@@ -38,7 +38,10 @@ async fn list(
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
     let Query(wanted) = wanted?;
-    products.list(identity.owner(), wanted.after).await.map(Json)
+    products
+        .list(identity.owner(), wanted.after)
+        .await
+        .map(Json)
 }
 
 async fn show(
@@ -104,7 +107,10 @@ impl From<JsonRejection> for Problem {
 
 impl From<QueryRejection> for Problem {
     fn from(rejection: QueryRejection) -> Self {
-        Self::new(rejection.status(), "Expected no parameter but after, a number.")
+        Self::new(
+            rejection.status(),
+            "Expected no parameter but after, a number.",
+        )
     }
 }
 

@@ -1,26 +1,25 @@
 //! Products in SQLite: the file of the keys, or memory.
 
-use std::error::Error;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::product::{NewProduct, Page, Product, ProductChange};
-
-type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+use super::shelf::{Outcome, Shelf};
 
 #[derive(Clone)]
-pub(crate) struct SqliteShelf(Arc<Mutex<Connection>>);
+pub(super) struct SqliteShelf(Arc<Mutex<Connection>>);
 
 impl SqliteShelf {
-    pub(super) fn open(path: &Path) -> Outcome<Self> {
-        Ok(Self::of(Connection::open(path)?)?)
+    pub(super) fn open(path: &Path) -> rusqlite::Result<Self> {
+        Self::of(Connection::open(path)?)
     }
 
-    pub(super) fn memory() -> Outcome<Self> {
-        Ok(Self::of(Connection::open_in_memory()?)?)
+    pub(super) fn memory() -> rusqlite::Result<Self> {
+        Self::of(Connection::open_in_memory()?)
     }
 
     fn of(connection: Connection) -> rusqlite::Result<Self> {
@@ -37,7 +36,21 @@ impl SqliteShelf {
         Ok(Self(Arc::new(Mutex::new(connection))))
     }
 
-    pub(super) async fn list(&self, owner: &str, after: i64) -> Outcome<Vec<Product>> {
+    /// Works off the threads that serve requests.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Outcome<T> {
+        let shared = self.0.clone();
+        // OK after a panic: every statement is whole.
+        let work = move || work(&shared.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(tokio::task::spawn_blocking(work).await??)
+    }
+}
+
+#[async_trait]
+impl Shelf for SqliteShelf {
+    async fn list(&self, owner: &str, after: i64) -> Outcome<Vec<Product>> {
         let owner = owner.to_owned();
         self.run(move |connection| {
             let mut statement = connection.prepare_cached(
@@ -50,7 +63,7 @@ impl SqliteShelf {
         .await
     }
 
-    pub(super) async fn get(&self, owner: &str, id: i64) -> Outcome<Option<Product>> {
+    async fn get(&self, owner: &str, id: i64) -> Outcome<Option<Product>> {
         let owner = owner.to_owned();
         self.run(move |connection| {
             let sql = "SELECT id, name, price_cents FROM products WHERE owner = ?1 AND id = ?2";
@@ -60,7 +73,7 @@ impl SqliteShelf {
         .await
     }
 
-    pub(super) async fn create(&self, owner: &str, new: NewProduct) -> Outcome<Product> {
+    async fn create(&self, owner: &str, new: NewProduct) -> Outcome<Product> {
         let owner = owner.to_owned();
         self.run(move |connection| {
             let sql = "INSERT INTO products (owner, name, price_cents) VALUES (?1, ?2, ?3)
@@ -70,7 +83,7 @@ impl SqliteShelf {
         .await
     }
 
-    pub(super) async fn change(
+    async fn change(
         &self,
         owner: &str,
         id: i64,
@@ -87,24 +100,13 @@ impl SqliteShelf {
         .await
     }
 
-    pub(super) async fn delete(&self, owner: &str, id: i64) -> Outcome<bool> {
+    async fn delete(&self, owner: &str, id: i64) -> Outcome<bool> {
         let owner = owner.to_owned();
         self.run(move |connection| {
             let sql = "DELETE FROM products WHERE owner = ?1 AND id = ?2";
             Ok(connection.execute(sql, params![owner, id])? == 1)
         })
         .await
-    }
-
-    /// Works off the threads that serve requests.
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Outcome<T> {
-        let shared = self.0.clone();
-        // OK after a panic: every statement is whole.
-        let work = move || work(&shared.lock().unwrap_or_else(PoisonError::into_inner));
-        Ok(tokio::task::spawn_blocking(work).await??)
     }
 }
 
