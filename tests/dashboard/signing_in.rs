@@ -138,7 +138,9 @@ async fn sessions_and_keys_in_one_file_outlive_the_process() {
     let path = std::env::temp_dir().join(format!("dashboard-{}.db", std::process::id()));
     let url = format!("sqlite:{}", path.display());
     let open = async || {
-        let store: Arc<dyn KeyRegistry> = Arc::new(SqliteStore::connect(&url).await.unwrap());
+        let store = SqliteStore::connect(&url).await.unwrap();
+        store.migrate().await.unwrap();
+        let store: Arc<dyn KeyRegistry> = Arc::new(store);
         let keys = KeyManager::new(store);
         let app = app(&keys, &SessionDatabase::sqlite(&path).unwrap());
         (keys, app)
