@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "examples/request.rs"]
+mod request;
+
 use std::collections::BTreeSet;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -11,6 +14,7 @@ use std::sync::{LazyLock, mpsc};
 use std::time::Duration;
 use std::{env, fs, thread};
 
+use request::{Request, has_curl, requests};
 use tower_api_key::key::{ApiKey, KeyFormat, KeyHasher};
 
 #[test]
@@ -104,9 +108,77 @@ fn sqlite_serves_what_it_prints_and_keeps_its_key() {
     remove();
 }
 
+#[cfg(feature = "full")]
+#[test]
+fn management_serves_what_it_prints() {
+    let example = Example::start("management", &[]);
+    example.paste_all(&[200, 201, 401, 422]);
+    example.stop();
+}
+
+#[cfg(feature = "full")]
+#[test]
+fn trucustom_serves_what_it_prints_and_keeps_it() {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("trucustom.db");
+    let remove = || {
+        for beside in ["", "-wal", "-shm"] {
+            let _ = fs::remove_file(format!("{}{beside}", path.display()));
+        }
+    };
+    remove();
+    let store = ("STORE", path.to_str().unwrap());
+    let example = Example::start("trucustom", &[store]);
+    example.paste_all(&[200, 201, 401, 404, 422]);
+    let (base, mut requests) = (example.base.clone(), example.requests.clone());
+    // Dropped, it is killed.
+    drop(example);
+
+    let mut again = Example::start("trucustom", &[store]);
+    assert_eq!(again.requests.len(), 0, "the key is shown once");
+    for request in &mut requests {
+        request.line = request.line.replace(&base, &again.base);
+    }
+    again.requests = requests;
+    again.paste_all(&[200, 201, 401, 404, 422]);
+    let line = &again.requests[0].line;
+    let at = line.find("tc_").unwrap();
+    run_client(&again.base, &line[at..at + 67]);
+    again.stop();
+    remove();
+}
+
+#[cfg(feature = "full")]
+fn run_client(base: &str, key: &str) {
+    let client = |key: &str| {
+        let mut client = command("client");
+        client.env("BASE_URL", base).env("TRUCUSTOM_API_KEY", key);
+        client.output().unwrap()
+    };
+    let output = client(key);
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        printed.starts_with("{\"products\":[{\"id\":1,\"name\":\"Oak table\""),
+        "{printed}"
+    );
+    let unknown = format!("tc_{:064}", 0);
+    for (key, message) in [
+        (
+            &*unknown,
+            "error: the key is not valid (any more): ask for another\n",
+        ),
+        ("", "error: expected an API key in the environment variable"),
+    ] {
+        let output = client(key);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(errors.starts_with(message), "{errors}");
+    }
+}
+
 /// What is built: all that the features allow.
 fn examples() -> impl Iterator<Item = &'static str> {
-    let of_full = cfg!(feature = "full").then_some("sqlite");
+    let of_full = ["management", "sqlite", "trucustom"].into_iter();
+    let of_full = of_full.filter(|_| cfg!(feature = "full"));
     ["axum", "hyper", "custom_store"].into_iter().chain(of_full)
 }
 
@@ -185,69 +257,6 @@ impl Drop for Example {
     }
 }
 
-/// A request to paste, and what the example promises of it.
-#[derive(Clone, Debug)]
-struct Request {
-    status: u16,
-    body: Option<String>,
-    line: String,
-}
-
-impl Request {
-    fn paste(&self) -> u16 {
-        let mut shell = Command::new("sh");
-        // No proxy leads to this machine.
-        let output = shell
-            .args(["-c", &self.line])
-            .env("no_proxy", "*")
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{self:?} failed: {output:?}");
-        let answer = String::from_utf8(output.stdout).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-
-        let status = head
-            .split(' ')
-            .nth(1)
-            .and_then(|status| status.parse().ok());
-        assert_eq!(status, Some(self.status), "{self:?} gave {answer}");
-        if let Some(expected) = &self.body {
-            assert_eq!(body.trim_end(), expected, "{self:?} gave {answer}");
-        }
-        let located = head
-            .to_ascii_lowercase()
-            .contains("\r\nlocation: /api/v1/products/");
-        assert_eq!(located, self.status == 201, "{self:?} gave {answer}");
-        self.status
-    }
-}
-
-/// Reads the requests that an example printed: a comment with the status, one with the body where
-/// it is promised, and the command.
-fn requests(printed: &[String]) -> Vec<Request> {
-    let mut requests = Vec::new();
-    let (mut status, mut body) = (None, None);
-    for line in printed {
-        if let Some(promised) = line.strip_prefix("#   ") {
-            body = Some(promised.to_owned());
-        } else if let Some(comment) = line.strip_prefix("# ") {
-            status = comment
-                .split(' ')
-                .next()
-                .and_then(|status| status.parse().ok());
-        } else if line.starts_with("curl ") {
-            requests.push(Request {
-                status: status
-                    .take()
-                    .expect("expected a status above every request"),
-                body: body.take(),
-                line: line.clone(),
-            });
-        }
-    }
-    requests
-}
-
 #[track_caller]
 fn assert_does_not_start(name: &str, variables: &[(&str, &str)], message: &str) {
     let output = command(name)
@@ -278,27 +287,6 @@ fn lines(stdout: ChildStdout) -> mpsc::Receiver<String> {
     receiver
 }
 
-/// Whether curl is there. Without it the requests are skipped, except in CI.
-fn has_curl() -> bool {
-    static FOUND: LazyLock<bool> = LazyLock::new(|| {
-        let version = Command::new("curl").arg("--version").output();
-        let found = version.is_ok_and(|output| {
-            output.status.success() && String::from_utf8_lossy(&output.stdout).contains("HTTP2")
-        });
-        if !found {
-            let in_ci = env::var_os("CI").is_some_and(|value| value == "true");
-            assert!(!in_ci, "curl is not installed, or has no HTTP/2");
-            // Not by `eprintln!`, which the test harness would hide.
-            let _ = writeln!(
-                io::stderr(),
-                "skipped: curl is not installed, or has no HTTP/2"
-            );
-        }
-        found
-    });
-    *FOUND
-}
-
 /// The directory of the examples, once all are built the way this test was.
 static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
     // This is <target>/<profile>/deps/examples-<hash>.
@@ -322,7 +310,7 @@ static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"))
         .arg("--target-dir")
         .arg(profile_dir.parent().unwrap());
-    for name in examples() {
+    for name in examples().chain(["client"]) {
         build.args(["--example", name]);
     }
     let output = build.output().unwrap();
