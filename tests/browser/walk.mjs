@@ -45,7 +45,7 @@ async function byMouse(page) {
 
   await page.getByRole("link", { name: "Create API Key" }).click();
   await checkAccess(page);
-  await page.getByLabel("Name").fill("Reporting <b>&amp;");
+  await page.getByLabel("Name").fill("Billing service");
   await page.getByLabel("read", { exact: false }).check();
   await page.getByRole("button", { name: "Create API Key" }).click();
   const key = await page.getByLabel("API key", { exact: true }).inputValue();
@@ -63,7 +63,7 @@ async function byMouse(page) {
   assert.equal(await server.status(key, "POST"), 403);
 
   await page.getByRole("link", { name: "Go to the key" }).click();
-  await page.getByRole("heading", { name: "Reporting <b>&amp;", level: 1 }).waitFor();
+  await page.getByRole("heading", { name: "Billing service", level: 1 }).waitFor();
   const page_of_key = page.url();
   await page.getByLabel("The old secret still works for").selectOption({ label: "1 hour" });
   await page.getByRole("button", { name: "Rotate key" }).click();
