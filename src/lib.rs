@@ -68,7 +68,7 @@
 //! - With `panic = "abort"`, a store that panics ends the process; nobody is let in by it.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![cfg_attr(all(doctest, feature = "axum", feature = "cache", feature = "postgres", feature = "tokio"), doc = include_str!("../README.md"))]
+#![cfg_attr(all(doctest, feature = "axum", feature = "cache", feature = "management", feature = "postgres", feature = "tokio"), doc = include_str!("../README.md"))]
 
 pub mod clock;
 pub mod denial;
