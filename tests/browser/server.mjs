@@ -1,6 +1,6 @@
 // The product, started as a newcomer starts it, on a free port and with a store of its own.
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -45,6 +45,13 @@ export class Server {
   async remove() {
     await this.kill();
     rmSync(this.#directory, { recursive: true });
+  }
+
+  // How much memory the process holds, in MiB; undefined where the system does not tell.
+  residentMemory() {
+    const path = `/proc/${this.#process.pid}/status`;
+    const kib = existsSync(path) && readFileSync(path, "utf8").match(/^VmRSS:\s+(\d+) kB$/m)?.[1];
+    return kib ? Math.round(kib / 1024) : undefined;
   }
 
   // The status of a request to the product API.

@@ -24,6 +24,7 @@ try {
   await visit(browser, server, { refusals: [401, 409] }, byMouse);
   await visit(browser, server, {}, byKeyboard);
   await visit(browser, server, { javaScriptEnabled: false }, withoutScript);
+  await underLoad();
   await visit(browser, server, {}, afterKill);
 } finally {
   await browser.close();
@@ -174,6 +175,15 @@ async function withoutScript(page) {
   await page.getByRole("button", { name: "Create API Key" }).click();
   const key = await page.getByLabel("API key", { exact: true }).inputValue();
   assert.equal(await server.status(key), 200);
+}
+
+// 5,000 requests, 50 at a time.
+async function underLoad() {
+  for (let round = 0; round < 100; round += 1) {
+    const statuses = await Promise.all(Array.from({ length: 50 }, () => server.status(server.key)));
+    assert.deepEqual(new Set(statuses), new Set([200]));
+  }
+  console.log(`resident memory after 5,000 requests: ${server.residentMemory()} MiB`);
 }
 
 async function afterKill(page) {

@@ -16,7 +16,6 @@ mod sessions;
 mod shown;
 mod sign_in;
 mod signed_in;
-mod throttle;
 
 pub(crate) use router::{DashboardOptions, Keys, router};
 pub(crate) use sessions::SessionDatabase;

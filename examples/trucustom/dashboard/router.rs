@@ -19,7 +19,6 @@ use tower_sessions::{Expiry, SessionManagerLayer};
 use super::refusal::Refusal;
 use super::sessions::SessionDatabase;
 use super::signed_in::LONGEST_SECONDS;
-use super::throttle::Throttle;
 use super::{audit, create, key_change, key_list, key_page, sign_in};
 
 /// The keys that the dashboard shows and changes.
@@ -63,7 +62,6 @@ pub(super) type Shared = Arc<State>;
 pub(super) struct State {
     pub(super) keys: Keys,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) throttle: Throttle,
 }
 
 /// The dashboard, to be nested at `/dashboard`.
@@ -71,7 +69,6 @@ pub(crate) fn router(keys: Keys, sessions: SessionDatabase, options: DashboardOp
     let shared = Arc::new(State {
         keys,
         clock: options.clock,
-        throttle: Throttle::new(),
     });
     // A name with `__Host-` binds the cookie to this host, and asks for `Path=/`.
     let (name, path) = if options.is_secure {

@@ -20,7 +20,9 @@ pub(crate) struct SessionDatabase(Arc<Mutex<Connection>>);
 
 impl SessionDatabase {
     /// The most sessions at a time; one more ends the oldest.
-    pub(crate) const MAX_SESSIONS: i64 = 1_000;
+    pub(crate) const MAX_SESSIONS: i64 = 10_000;
+    /// The most sessions of one key; one more ends its oldest, and nobody else's.
+    pub(crate) const MAX_SESSIONS_OF_KEY: i64 = 20;
 
     /// Sessions in a file, which may be that of the keys.
     pub(crate) fn sqlite(path: &Path) -> std::result::Result<Self, Box<dyn StdError>> {
@@ -72,6 +74,13 @@ impl SessionStore for SessionDatabase {
             transaction.execute(
                 "INSERT INTO dashboard_sessions (digest, data, expires_at) VALUES (?1, ?2, ?3)",
                 params![digest, data, ends],
+            )?;
+            transaction.execute(
+                "DELETE FROM dashboard_sessions WHERE number IN
+                     (SELECT number FROM dashboard_sessions
+                      WHERE data ->> '$.ticket.key_id' = ?1 ->> '$.ticket.key_id'
+                      ORDER BY number DESC LIMIT -1 OFFSET ?2)",
+                params![data, Self::MAX_SESSIONS_OF_KEY],
             )?;
             transaction.execute(
                 "DELETE FROM dashboard_sessions WHERE number IN

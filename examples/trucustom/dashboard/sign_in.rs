@@ -3,7 +3,6 @@
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Redirect, Response};
 use tower_api_key::Identity;
 use tower_sessions::Session;
@@ -26,25 +25,20 @@ pub(super) async fn form() -> Response {
     page(&Page { frame, error })
 }
 
+/// Attempts are not counted: a key has 256 random bits, and a count would let strangers lock its holder
+/// out.
 pub(super) async fn submit(
     State(shared): State<Shared>,
     session: Session,
     fields: Fields,
 ) -> Result<Response, Refusal> {
     let (key, second) = (fields.one("key"), shared.clock.now().as_second());
-    if !shared.throttle.allows(key, second) {
-        let text = "Too many attempts. Wait a minute and try again.";
-        let mut response = refused(StatusCode::TOO_MANY_REQUESTS, text);
-        response.headers_mut().insert(RETRY_AFTER, 60.into());
-        return Ok(response);
-    }
     match shared.keys.verifier().verify(key).await {
         Ok(identity) if identity.has_scope(&MANAGE) => {
             start(&session, &identity, second).await?;
             Ok(Redirect::to("/dashboard/keys").into_response())
         }
         Ok(_) => {
-            shared.throttle.failed(key, second);
             let text = "This key may not manage keys: it lacks the scope keys:manage.";
             Ok(refused(StatusCode::FORBIDDEN, text))
         }
@@ -52,7 +46,6 @@ pub(super) async fn submit(
             Err(Refusal::Unavailable)
         }
         Err(_) => {
-            shared.throttle.failed(key, second);
             let text = "This key is not valid. Check that all of it was pasted.";
             Ok(refused(StatusCode::UNAUTHORIZED, text))
         }
