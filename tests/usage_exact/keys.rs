@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tower_api_key::manage::ManageError;
 use tower_api_key::record::KeyId;
 use tower_api_key::store::PostgresStore;
 use tower_api_key::{KeyManager, NewKey, Scope};
@@ -62,10 +63,12 @@ impl Keys {
     pub(crate) async fn rotate_first(&self) {
         let id = self.secret(0).id;
         let hour = Duration::from_secs(3_600);
-        let fresh = self.manager.rotate(&id, hour).await.unwrap();
+        // One whose answer was lost may have been made, and left a version behind.
+        let fresh = patiently(async || self.manager.rotate(&id, hour).await).await;
+        let newest = fresh.record.secret_versions()[0].number();
         let mut secrets = self.secrets.write().unwrap_or_else(PoisonError::into_inner);
         secrets[0].text = fresh.key.expose_secret().into();
-        secrets[0].version = 2;
+        secrets[0].version = newest;
     }
 
     /// What the store has counted.
@@ -76,8 +79,9 @@ impl Keys {
             secrets.iter().map(|secret| secret.id).collect()
         };
         for id in ids {
-            let hours = Timestamp::MIN..Timestamp::MAX;
-            for hour in self.manager.usage(&id, hours).await.unwrap() {
+            let hours = || Timestamp::MIN..Timestamp::MAX;
+            let told = patiently(async || self.manager.usage(&id, hours()).await).await;
+            for hour in told {
                 let sum = counts.entry((id, hour.secret_version())).or_default();
                 sum.0 += hour.allowed();
                 sum.1 += hour.refused();
@@ -88,7 +92,20 @@ impl Keys {
 
     /// When each key was last used, as the store was told.
     pub(crate) async fn last_used(&self, turn: usize) -> Option<Timestamp> {
-        let record = self.manager.get(&self.secret(turn).id).await.unwrap();
+        let id = self.secret(turn).id;
+        let record = patiently(async || self.manager.get(&id).await).await;
         record.unwrap().last_used_at()
     }
+}
+
+/// The answer of a store that may be slow on a busy machine, or have come back a moment ago.
+async fn patiently<T>(ask: impl AsyncFn() -> Result<T, ManageError>) -> T {
+    for _ in 0..300 {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(error) => eprintln!("asking again: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the store does not answer");
 }

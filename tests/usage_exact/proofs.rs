@@ -109,6 +109,7 @@ async fn a_store_that_is_away_loses_nothing(server: &PostgresServer) {
     let requests = Requests::to(node.address(), keys.clone());
     let mut answered = requests.send(0, 400).await;
     server.pause();
+    node.mark();
     // A write that fails ends no sooner than its deadline, which is five intervals.
     for failure in 0..2 {
         answered.add(requests.send(failure, 40).await);
@@ -117,6 +118,7 @@ async fn a_store_that_is_away_loses_nothing(server: &PostgresServer) {
     server.resume();
     answered.add(requests.send(9, 400).await);
     server.kill();
+    node.mark();
     for failure in 0..3 {
         answered.add(requests.send(failure, 40).await);
         node.wait_for_failure();
