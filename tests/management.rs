@@ -25,3 +25,5 @@ mod openapi;
 mod owners;
 #[path = "management/plaintext.rs"]
 mod plaintext;
+#[path = "management/race.rs"]
+mod race;

@@ -30,11 +30,12 @@ impl<S: KeyRegistry> KeyManager<S> {
         }
         let mut tries = 0;
         loop {
+            // The key before its maker: where they are one, a change in between is noticed below.
+            let before = self.store.get(id).await?;
             let mandate = match &self.acting.maker {
                 Some(maker) => Some(maker.mandate(&self.store, now).await?),
                 None => None,
             };
-            let before = self.store.get(id).await?;
             let before = before.ok_or_else(ManageError::not_found)?;
             if let Some(mandate) = &mandate {
                 mandate.check_owner(&before)?;

@@ -54,7 +54,8 @@ impl<S: KeyRegistry> KeyManager<S> {
     /// lacks. Without an end of its own it gets the maker's. The maker is looked up once more, so
     /// one that was revoked or lost a scope since its request began makes nothing of it.
     ///
-    /// Revoking the maker later does not revoke what it made.
+    /// Revoking the maker later does not revoke what it made, nor what it makes in the very moment:
+    /// look at the owner's keys after you have revoked one that makes others.
     ///
     /// # Errors
     ///

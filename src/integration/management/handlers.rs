@@ -314,9 +314,11 @@ fn condition(call: Call, head: &Parts, record: &KeyRecord) -> Result<Call, Refus
 fn span(uri: &Uri, now: Timestamp) -> Result<(Timestamp, Timestamp), Problem> {
     let mut query = Parameters::of(uri, &["from", "to"]);
     // The hour that has begun is told too.
-    let to = query.time("to").unwrap_or(now);
+    let to = query.time("to").unwrap_or(now).max(Timestamp::UNIX_EPOCH);
     let default = to.checked_sub(USAGE_SPAN).unwrap_or(Timestamp::MIN);
-    let from = start_of_hour(query.time("from").unwrap_or(default));
+    let from = query.time("from").unwrap_or(default);
+    // Nothing was counted before 1970.
+    let from = start_of_hour(from.max(Timestamp::UNIX_EPOCH));
     let longest = to.checked_sub(MAX_USAGE_SPAN).unwrap_or(Timestamp::MIN);
     query.finish(())?;
     let message = if from > to {

@@ -71,9 +71,9 @@ impl ProblemCode {
         }
     }
 
-    fn detail(self) -> &'static str {
+    pub(super) fn detail(self) -> &'static str {
         match self {
-            Self::InvalidJson => "expected one JSON text of at most 128 levels",
+            Self::InvalidJson => "expected one well-formed JSON text, of at most 128 levels",
             Self::InvalidParameters => "some query parameters or header fields are wrong",
             Self::InvalidFields => "some members of the body are wrong",
             Self::InvalidSpan => "expected from before to, and at most 92 days between them",

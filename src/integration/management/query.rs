@@ -29,18 +29,23 @@ impl Parameters {
             };
         };
         let mut values = BTreeMap::new();
+        // Each once, however often it was sent.
+        let mut add = |error| {
+            if !errors.contains(&error) {
+                errors.push(error);
+            }
+        };
         for (name, value) in pairs {
             let Some(known) = names.iter().find(|known| ***known == name) else {
                 let message = format!("expected no parameters but {names:?}");
-                errors.push(FieldError::new("query", FieldErrorCode::Unknown, message));
+                add(FieldError::new("query", FieldErrorCode::Unknown, message));
                 continue;
             };
             if values.insert(name, value).is_some() {
                 let message = "expected this parameter once";
-                errors.push(FieldError::new(*known, FieldErrorCode::Duplicate, message));
+                add(FieldError::new(*known, FieldErrorCode::Duplicate, message));
             }
         }
-        errors.dedup();
         Self { values, errors }
     }
 

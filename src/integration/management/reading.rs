@@ -8,7 +8,7 @@ use http::request::Parts;
 use http_body_util::LengthLimitError;
 
 use super::json::Json;
-use super::problem::ProblemCode;
+use super::problem::{FieldError, Problem, ProblemCode};
 use super::refused::Refused;
 
 /// The longest body, in octets.
@@ -23,7 +23,7 @@ pub(super) async fn read(
 ) -> Result<Json, Refused> {
     let body = match to_bytes(body, MAX_BODY).await {
         Ok(body) => body,
-        Err(error) => return Err(unread(&*error.into_inner()).into()),
+        Err(error) => return Err(unread(&*error.into_inner())),
     };
     let mut types = head.headers.get_all(CONTENT_TYPE).iter();
     let declared = (types.next(), types.next());
@@ -35,21 +35,27 @@ pub(super) async fn read(
         _ => false,
     };
     if !is_json {
-        return Err(ProblemCode::UnsupportedMediaType.into());
+        return Err(about("Content-Type", ProblemCode::UnsupportedMediaType));
     }
     if body.is_empty() && or_none {
         return Ok(Json::Object(Vec::new()));
     }
-    serde_json::from_slice(&body).map_err(|_| ProblemCode::InvalidJson.into())
+    serde_json::from_slice(&body).map_err(|_| about("", ProblemCode::InvalidJson))
+}
+
+/// A problem of the body as a whole, or of a header field.
+fn about(field: &'static str, code: ProblemCode) -> Refused {
+    let error = FieldError::value(field, code.detail());
+    Problem::new(code).with_errors(vec![error]).into()
 }
 
 /// Why a body could not be read.
-fn unread(error: &(dyn Error + Send + Sync + 'static)) -> ProblemCode {
+fn unread(error: &(dyn Error + Send + Sync + 'static)) -> Refused {
     if error.is::<LengthLimitError>() {
-        ProblemCode::BodyTooLarge
+        about("", ProblemCode::BodyTooLarge)
     } else {
         // The client went away, or its message is malformed.
-        ProblemCode::InvalidJson
+        about("", ProblemCode::InvalidJson)
     }
 }
 
