@@ -25,7 +25,7 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 /// How often a request is sent before the server counts as down.
 const MAX_TRIES: u32 = 5;
-/// How long it waits at most before it tries again.
+/// How long it waits at most before it tries again; a server that asks for more is down.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// The largest answer that it takes, in octets.
 const MAX_ANSWER: usize = 1 << 20;
@@ -60,7 +60,9 @@ async fn products(
     let mut authorization = HeaderValue::try_from(format!("Bearer {}", key.expose_secret()))?;
     // So that no log of requests shows it.
     authorization.set_sensitive(true);
-    for tries in 1..=MAX_TRIES {
+    let mut tries = 0;
+    loop {
+        tries += 1;
         let request = Request::get(format!("{base}/api/v1/products"))
             .header(AUTHORIZATION, &authorization)
             .body(Empty::new())?;
@@ -80,13 +82,15 @@ async fn products(
             // The key may be good: the server is busy, or cannot ask its store.
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 let wait = wait_before_next(response.headers(), tries);
+                if tries == MAX_TRIES || wait > LONGEST_WAIT {
+                    return Err(format!("{}: try again in {wait:?}", response.status()).into());
+                }
                 eprintln!("{}; trying again in {wait:?}", response.status());
                 tokio::time::sleep(wait).await;
             }
             other => return Err(format!("expected the products, found {other}").into()),
         }
     }
-    Err(format!("gave up after {MAX_TRIES} tries").into())
 }
 
 /// What the server asks for, or else longer after each try.
@@ -95,9 +99,7 @@ fn wait_before_next(headers: &HeaderMap, tries: u32) -> Duration {
         .get(RETRY_AFTER)
         .and_then(|seconds| seconds.to_str().ok()?.parse().ok())
         .map(Duration::from_secs);
-    asked
-        .unwrap_or_else(|| Duration::from_millis(500) * 2u32.pow(tries))
-        .min(LONGEST_WAIT)
+    asked.unwrap_or_else(|| Duration::from_millis(500) * 2u32.pow(tries))
 }
 
 /// Warns whoever reads the log before the key stops working.

@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use tower_api_key::integration::management::OwnerAuthoriser;
+use tower_api_key::manage::ManageErrorKind;
 use tower_api_key::store::PageRequest;
 use tower_api_key::{NewKey, Scope};
 
@@ -12,8 +13,9 @@ use crate::support::Command;
 /// Makes the account's management key where it has no key, and shows it with requests to paste.
 pub(crate) async fn greet(keys: &Keys, account: &str, base: &str) -> Result<(), Box<dyn Error>> {
     let page = keys.list(account, &PageRequest::first(1)).await?;
+    let told = format!("The account {account} has keys; they were shown when they were made.\n");
     if !page.keys().is_empty() {
-        println!("The account {account} has keys; they were shown when they were made.\n");
+        println!("{told}");
         return Ok(());
     }
     let scopes = [
@@ -25,7 +27,13 @@ pub(crate) async fn greet(keys: &Keys, account: &str, base: &str) -> Result<(), 
     let new = NewKey::new(account, "Management").with_scopes(scopes);
     // Two servers that start at once make one key.
     let new = new.with_max_keys_of_owner(1);
-    let fresh = keys.acting_as("first start").issue(new).await?;
+    let fresh = match keys.acting_as("first start").issue(new).await {
+        Err(error) if error.kind() == ManageErrorKind::TooManyKeys => {
+            println!("{told}");
+            return Ok(());
+        }
+        fresh => fresh?,
+    };
     let key = fresh.key.expose_secret();
     println!("The management key of the account {account}, shown once:\n  {key}\n");
     println!("Sign in with it at {base}/dashboard, or paste:\n");

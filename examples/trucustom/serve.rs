@@ -20,8 +20,12 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let listener = support::listen().await?;
     let base = format!("http://{}", listener.local_addr()?);
     let stores = Stores::open(&settings.store).await?;
-    if let Place::Redis(_) | Place::Memory = settings.store {
-        println!("Products and sessions end with this process: they are in memory.\n");
+    match settings.store {
+        Place::Sqlite(_) => {}
+        Place::Postgres(_) => println!("Sessions end with this process: they are in memory.\n"),
+        Place::Redis(_) | Place::Memory => {
+            println!("Products and sessions end with this process: they are in memory.\n");
+        }
     }
     first_start::greet(&stores.keys, &settings.account, &base).await?;
 
