@@ -40,6 +40,10 @@ use crate::verify::verifier::Verifier;
 ///   ([`RevisionMismatch`](ManageErrorKind::RevisionMismatch));
 /// - the [actor](Self::acting_as) or the [reason](Self::because) is out of its bounds
 ///   ([`InvalidInput`](ManageErrorKind::InvalidInput));
+/// - it gives the key what the [policy](Self::with_issue_policy) does not allow
+///   ([`OutsidePolicy`](ManageErrorKind::OutsidePolicy));
+/// - it is made [on behalf of](Self::on_behalf_of) a key that lacks what it gives
+///   ([`Exceeds`](ManageErrorKind::Exceeds));
 /// - the store fails.
 #[derive(Clone)]
 pub struct KeyManager<S> {

@@ -3,13 +3,15 @@
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::StatusCode;
+use tokio::time::timeout;
 
 use super::postgres::PostgresShelf;
 use super::problem::Problem;
 use super::product::{NewProduct, Page, Product, ProductChange, check_name};
-use super::shelf::Shelf;
+use super::shelf::{Outcome, Shelf};
 use super::sqlite::SqliteShelf;
 
 #[derive(Clone)]
@@ -29,18 +31,17 @@ impl Products {
     }
 
     pub(super) async fn list(&self, owner: &str, after: i64) -> Result<Page, Problem> {
-        let found = self.0.list(owner, after).await;
-        found.map(Page::of).map_err(unavailable)
+        bounded(self.0.list(owner, after)).await.map(Page::of)
     }
 
     pub(super) async fn get(&self, owner: &str, id: i64) -> Result<Product, Problem> {
-        let found = self.0.get(owner, id).await.map_err(unavailable)?;
+        let found = bounded(self.0.get(owner, id)).await?;
         found.ok_or_else(Problem::not_found)
     }
 
     pub(super) async fn create(&self, owner: &str, new: NewProduct) -> Result<Product, Problem> {
         check_name(&new.name)?;
-        self.0.create(owner, new).await.map_err(unavailable)
+        bounded(self.0.create(owner, new)).await
     }
 
     pub(super) async fn change(
@@ -50,20 +51,27 @@ impl Products {
         change: ProductChange,
     ) -> Result<Product, Problem> {
         change.check()?;
-        let changed = self.0.change(owner, id, change).await;
-        changed.map_err(unavailable)?.ok_or_else(Problem::not_found)
+        let changed = bounded(self.0.change(owner, id, change)).await?;
+        changed.ok_or_else(Problem::not_found)
     }
 
     pub(super) async fn delete(&self, owner: &str, id: i64) -> Result<(), Problem> {
-        let was_there = self.0.delete(owner, id).await.map_err(unavailable)?;
+        let was_there = bounded(self.0.delete(owner, id)).await?;
         was_there.then_some(()).ok_or_else(Problem::not_found)
     }
 }
 
-/// The cause is for the operator, not for the client.
-#[expect(clippy::needless_pass_by_value, reason = "it maps errors")]
-fn unavailable(error: Box<dyn Error + Send + Sync>) -> Problem {
-    eprintln!("error: the products cannot be reached: {error}");
+/// How long a request waits for its products.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// What a shelf answers in time. Why it does not is for the operator, not for the client.
+async fn bounded<T>(work: impl Future<Output = Outcome<T>>) -> Result<T, Problem> {
+    let why = match timeout(DEADLINE, work).await {
+        Ok(Ok(answer)) => return Ok(answer),
+        Ok(Err(error)) => error.to_string(),
+        Err(late) => late.to_string(),
+    };
+    eprintln!("error: the products cannot be reached: {why}");
     let message = "Products cannot be reached at the moment. Try again later.";
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, message)
+    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, message))
 }

@@ -29,8 +29,7 @@ pub(super) struct KeyResource {
     prefix: Option<String>,
     /// What the key may do.
     scopes: Vec<String>,
-    /// `active`, `disabled`, `expired` or `revoked`; of several, the last in this order but that
-    /// `disabled` stands before `expired`.
+    /// Whether the key works; where several reasons hold, `revoked` before `disabled` before `expired`.
     status: Status,
     /// When the key was issued.
     #[schema(value_type = String, format = DateTime)]
