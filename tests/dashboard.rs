@@ -6,6 +6,15 @@
 mod browser;
 #[path = "../examples/trucustom/dashboard/mod.rs"]
 mod dashboard;
+#[path = "../examples/trucustom/database/mod.rs"]
+mod database;
+#[path = "../examples/trucustom/sessions/mod.rs"]
+mod sessions;
+#[cfg(unix)]
+#[path = "support/postgres_server.rs"]
+mod postgres_server;
+#[path = "support/redis_server.rs"]
+mod redis_server;
 
 #[path = "dashboard/attacks.rs"]
 mod attacks;
@@ -13,5 +22,7 @@ mod attacks;
 mod counted;
 #[path = "dashboard/keys.rs"]
 mod keys;
+#[path = "dashboard/session_stores.rs"]
+mod session_stores;
 #[path = "dashboard/signing_in.rs"]
 mod signing_in;

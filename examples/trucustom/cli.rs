@@ -77,10 +77,11 @@ pub(crate) enum Keys {
 }
 
 pub(crate) async fn run(command: Keys, settings: &Settings) -> Result<(), Box<dyn Error>> {
-    if settings.store == Place::Memory {
+    let place = settings.place()?;
+    if place == Place::Memory {
         return Err("expected a store that outlives this command, found memory:".into());
     }
-    let keys = stores::keys(&settings.store).await?.acting_as(ACTOR);
+    let keys = stores::keys(&place).await?.acting_as(ACTOR);
     let account = &*settings.account;
     match command {
         Keys::Create {

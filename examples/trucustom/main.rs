@@ -14,9 +14,11 @@
 
 mod cli;
 mod dashboard;
+mod database;
 mod first_start;
 mod products;
 mod serve;
+mod sessions;
 mod settings;
 mod stores;
 #[path = "../support/mod.rs"]

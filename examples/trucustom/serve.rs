@@ -19,13 +19,12 @@ use crate::{first_start, products, support};
 pub(crate) async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let listener = support::listen().await?;
     let base = format!("http://{}", listener.local_addr()?);
-    let stores = Stores::open(&settings.store).await?;
-    match settings.store {
-        Place::Sqlite(_) => {}
-        Place::Postgres(_) => println!("Sessions end with this process: they are in memory.\n"),
-        Place::Redis(_) | Place::Memory => {
-            println!("Products and sessions end with this process: they are in memory.\n");
-        }
+    let place = settings.place()?;
+    let stores = Stores::open(&place).await?;
+    match place {
+        Place::Sqlite(_) | Place::Postgres(_) => {}
+        Place::Redis(_) => println!("Products end with this process: they are in memory.\n"),
+        Place::Memory => println!("All of it ends with this process: it is in memory.\n"),
     }
     first_start::greet(&stores.keys, &settings.account, &base).await?;
 

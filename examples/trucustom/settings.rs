@@ -16,13 +16,20 @@ pub(crate) struct Settings {
         global = true,
         hide_env_values = true
     )]
-    pub(crate) store: Place,
+    store: String,
     /// The account whose keys are managed
     #[arg(long, env = "ACCOUNT", default_value = "acct_trucustom", global = true)]
     pub(crate) account: String,
     /// Says that people reach the dashboard by https, so that its cookie never travels without
     #[arg(long, env = "BEHIND_HTTPS", global = true)]
     pub(crate) behind_https: bool,
+}
+
+impl Settings {
+    /// Where data is kept.
+    pub(crate) fn place(&self) -> Result<Place, String> {
+        self.store.parse()
+    }
 }
 
 /// Where data is kept.
@@ -44,14 +51,14 @@ impl FromStr for Place {
             Some("memory") if text == "memory:" => Ok(Self::Memory),
             Some("sqlite") => match text.strip_prefix("sqlite://") {
                 Some(path) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
-                _ => Err("expected a path after sqlite://".to_owned()),
+                _ => Err("expected a path after sqlite:// in STORE, found none".to_owned()),
             },
             Some("postgres" | "postgresql") => Ok(Self::Postgres(text.to_owned())),
             Some("redis" | "rediss") => Ok(Self::Redis(text.to_owned())),
             None if !text.is_empty() => Ok(Self::Sqlite(text.into())),
-            _ => Err(
-                "expected a path, sqlite:///path, postgres://…, redis://… or memory:".to_owned(),
-            ),
+            _ => Err("expected a path, sqlite:///path, postgres://…, redis://… or memory: in STORE, \
+                      found something else"
+                .to_owned()),
         }
     }
 }

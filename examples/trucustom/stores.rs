@@ -7,31 +7,48 @@ use std::sync::Arc;
 use tower_api_key::store::{CacheOptions, CachedStore, PostgresStore, RedisStore, SqliteStore};
 use tower_api_key::{KeyManager, KeyRegistry, MemoryStore};
 
-use crate::dashboard::{Keys, SessionDatabase};
+use crate::dashboard::Keys;
+use crate::database::{Outcome, Postgres, Sqlite, in_time};
 use crate::products::Products;
+use crate::sessions::Sessions;
 use crate::settings::Place;
 
 /// Everything that is kept.
 pub(crate) struct Stores {
     pub(crate) keys: Keys,
     pub(crate) products: Products,
-    pub(crate) sessions: SessionDatabase,
+    pub(crate) sessions: Sessions,
 }
 
 impl Stores {
     pub(crate) async fn open(place: &Place) -> Result<Self, Box<dyn Error>> {
         let keys = keys(place).await?;
-        let (products, sessions) = match place {
-            Place::Sqlite(path) => (Products::sqlite(path)?, SessionDatabase::sqlite(path)?),
-            Place::Postgres(url) => (Products::postgres(url).await?, SessionDatabase::memory()?),
-            Place::Redis(_) | Place::Memory => (Products::memory()?, SessionDatabase::memory()?),
-        };
+        let (products, sessions) = in_time(beside(place)).await.map_err(|error| -> Box<dyn Error> { error })?;
         Ok(Self {
             keys,
             products,
             sessions,
         })
     }
+}
+
+/// What is kept beside the keys: products in memory where those are not in SQL.
+async fn beside(place: &Place) -> Outcome<(Products, Sessions)> {
+    let database = match place {
+        Place::Postgres(url) => {
+            let database = Postgres::connect(url).await?;
+            let products = Products::postgres(database.clone()).await?;
+            return Ok((products, Sessions::postgres(database).await?));
+        }
+        Place::Sqlite(path) => Sqlite::open(path)?,
+        Place::Redis(_) | Place::Memory => Sqlite::memory()?,
+    };
+    let products = Products::sqlite(database.clone()).await?;
+    let sessions = match place {
+        Place::Redis(url) => Sessions::redis(url).await?,
+        _ => Sessions::sqlite(database).await?,
+    };
+    Ok((products, sessions))
 }
 
 /// The manager of the keys alone.

@@ -5,15 +5,14 @@ use tower_api_key::record::{KeyStatus, Metadata};
 use tower_api_key::store::PageRequest;
 use tower_api_key::{NewKey, Scope};
 
-use crate::browser::{Browser, MANAGE, OWNER, app, keys, management_key};
-use crate::dashboard::SessionDatabase;
+use crate::browser::{Browser, MANAGE, OWNER, app, keys, management_key, sessions};
 
 const LIST: &str = "/dashboard/keys";
 
 #[tokio::test]
 async fn a_planted_session_id_is_not_the_one_after_sign_in() {
     let keys = keys();
-    let app = app(&keys, &SessionDatabase::memory().unwrap());
+    let app = app(&keys, &sessions().await);
     let key = management_key(&keys, OWNER).await;
     // An id that never was, and the id of a session of the attacker's own.
     let own = Browser::signed_in(&app, &management_key(&keys, "mallory").await)
@@ -35,7 +34,7 @@ async fn a_planted_session_id_is_not_the_one_after_sign_in() {
 #[tokio::test]
 async fn a_stolen_cookie_is_worth_nothing_after_sign_out() {
     let keys = keys();
-    let app = app(&keys, &SessionDatabase::memory().unwrap());
+    let app = app(&keys, &sessions().await);
     let mut browser = Browser::signed_in(&app, &management_key(&keys, OWNER).await).await;
     let stolen = browser.cookie.clone();
     let csrf = browser.get(LIST).await.field("csrf").to_owned();
@@ -53,7 +52,7 @@ async fn a_stolen_cookie_is_worth_nothing_after_sign_out() {
 #[tokio::test]
 async fn a_form_without_the_token_of_its_session_changes_nothing() {
     let keys = keys();
-    let app = app(&keys, &SessionDatabase::memory().unwrap());
+    let app = app(&keys, &sessions().await);
     let mut browser = Browser::signed_in(&app, &management_key(&keys, OWNER).await).await;
     let mut other = Browser::signed_in(&app, &management_key(&keys, "other").await).await;
     let of_other = other.get(LIST).await.field("csrf").to_owned();
@@ -103,7 +102,7 @@ async fn a_form_without_the_token_of_its_session_changes_nothing() {
 #[tokio::test]
 async fn a_form_of_another_site_is_refused_even_with_the_token() {
     let keys = keys();
-    let app = app(&keys, &SessionDatabase::memory().unwrap());
+    let app = app(&keys, &sessions().await);
     let key = management_key(&keys, OWNER).await;
     let mut browser = Browser::signed_in(&app, &key).await;
     let csrf = browser.get(LIST).await.field("csrf").to_owned();
@@ -136,7 +135,7 @@ async fn a_form_of_another_site_is_refused_even_with_the_token() {
 #[tokio::test]
 async fn no_page_can_be_framed_or_run_foreign_script() {
     let keys = keys();
-    let app = app(&keys, &SessionDatabase::memory().unwrap());
+    let app = app(&keys, &sessions().await);
     let mut browser = Browser::signed_in(&app, &management_key(&keys, OWNER).await).await;
     let mut outside = Browser::new(&app);
     let mut pages = Vec::new();
@@ -173,7 +172,7 @@ async fn no_page_can_be_framed_or_run_foreign_script() {
 async fn markup_in_every_field_is_text() {
     const MARKUP: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
     let keys = keys();
-    let app = app(&keys, &SessionDatabase::memory().unwrap());
+    let app = app(&keys, &sessions().await);
     let key = management_key(&keys, MARKUP).await;
     let new = NewKey::new(MARKUP, MARKUP)
         .with_metadata(Metadata::new().with("<b>x</b>", MARKUP))
@@ -234,7 +233,7 @@ async fn markup_in_every_field_is_text() {
 #[tokio::test]
 async fn keys_of_others_are_not_there() {
     let keys = keys();
-    let app = app(&keys, &SessionDatabase::memory().unwrap());
+    let app = app(&keys, &sessions().await);
     let mut browser = Browser::signed_in(&app, &management_key(&keys, OWNER).await).await;
     let csrf = browser.get(LIST).await.field("csrf").to_owned();
     let other = keys
@@ -275,7 +274,7 @@ async fn keys_of_others_are_not_there() {
 #[tokio::test]
 async fn a_session_gives_nothing_that_its_key_lacks() {
     let keys = keys();
-    let app = app(&keys, &SessionDatabase::memory().unwrap());
+    let app = app(&keys, &sessions().await);
     let narrow = NewKey::new(OWNER, "Narrow").with_scopes([MANAGE, Scope::READ]);
     let narrow = keys.issue(narrow).await.unwrap().key;
     let strong = NewKey::new(OWNER, "Strong").with_scopes([Scope::DELETE]);

@@ -11,7 +11,9 @@ use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 use tower_api_key::{KeyManager, KeyRegistry, MemoryStore, NewKey, Scope};
 
-use super::dashboard::{DashboardOptions, Keys, SessionDatabase, router};
+use crate::dashboard::{DashboardOptions, Keys, router};
+use crate::database::Sqlite;
+use crate::sessions::Sessions;
 
 /// The scope that the dashboard asks for.
 pub(crate) const MANAGE: Scope = Scope::from_static("keys:manage");
@@ -20,6 +22,11 @@ pub(crate) const OWNER: &str = "acct_42";
 pub(crate) fn keys() -> Keys {
     let store: Arc<dyn KeyRegistry> = Arc::new(MemoryStore::new());
     KeyManager::new(store)
+}
+
+/// Sessions that end with the test.
+pub(crate) async fn sessions() -> Sessions {
+    Sessions::sqlite(Sqlite::memory().unwrap()).await.unwrap()
 }
 
 /// A key that may sign in, for 400 days.
@@ -35,11 +42,11 @@ pub(crate) async fn management_key(keys: &Keys, owner: &str) -> String {
         .to_owned()
 }
 
-pub(crate) fn app(keys: &Keys, sessions: &SessionDatabase) -> Router {
+pub(crate) fn app(keys: &Keys, sessions: &Sessions) -> Router {
     served(keys, sessions, DashboardOptions::new())
 }
 
-pub(crate) fn served(keys: &Keys, sessions: &SessionDatabase, options: DashboardOptions) -> Router {
+pub(crate) fn served(keys: &Keys, sessions: &Sessions, options: DashboardOptions) -> Router {
     let dashboard = router(keys.clone(), sessions.clone(), options);
     Router::new().nest("/dashboard", dashboard)
 }

@@ -5,9 +5,9 @@ use tower_api_key::record::{KeyRecord, KeyStatus};
 use tower_api_key::store::{AuditPageRequest, KeyUse, PageRequest, UsageBatch};
 use tower_api_key::{KeyRegistry as _, NewKey, Scope};
 
-use crate::browser::{Browser, OWNER, Page, app, keys, management_key};
+use crate::browser::{Browser, OWNER, Page, app, keys, management_key, sessions};
 use crate::counted::counted;
-use crate::dashboard::{Keys, SessionDatabase};
+use crate::dashboard::Keys;
 
 const LIST: &str = "/dashboard/keys";
 
@@ -19,7 +19,7 @@ struct Fixture {
 
 async fn fixture() -> Fixture {
     let keys = keys();
-    let app = app(&keys, &SessionDatabase::memory().unwrap());
+    let app = app(&keys, &sessions().await);
     let mut browser = Browser::signed_in(&app, &management_key(&keys, OWNER).await).await;
     let csrf = browser.get(LIST).await.field("csrf").to_owned();
     Fixture {
@@ -218,13 +218,13 @@ async fn a_page_of_ten_thousand_keys_asks_for_fifty() {
             .await
             .unwrap();
     }
-    let app = app(&keys, &SessionDatabase::memory().unwrap());
+    let app = app(&keys, &sessions().await);
     let mut browser = Browser::signed_in(&app, &key).await;
     calls.take();
     let page = browser.get(LIST).await;
     assert_eq!(page.text.matches("<th scope=\"row\">").count(), 50);
-    // The key that signed in, the page, and the usage of each of its keys.
-    assert_eq!(calls.take(), 1 + 1 + 50);
+    // The key that signed in, the page, and the usage of each of its keys, by hours and by scopes.
+    assert_eq!(calls.take(), 1 + 1 + 2 * 50);
 
     let mut pages = 1;
     let mut next = next_page(&page);

@@ -1,5 +1,7 @@
 //! Signing in and out.
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +13,10 @@ use tower_api_key::record::KeyUpdate;
 use tower_api_key::store::SqliteStore;
 use tower_api_key::{KeyManager, KeyRegistry, NewKey, Scope};
 
-use crate::browser::{Browser, OWNER, app, keys, management_key, served};
-use crate::dashboard::{DashboardOptions, SessionDatabase};
+use crate::browser::{Browser, OWNER, app, keys, management_key, served, sessions};
+use crate::dashboard::DashboardOptions;
+use crate::database::Sqlite;
+use crate::sessions::{MAX_SESSIONS_OF_KEY, Sessions};
 
 const LIST: &str = "/dashboard/keys";
 const SIGN_IN: &str = "/dashboard/sign-in";
@@ -20,7 +24,7 @@ const SIGN_IN: &str = "/dashboard/sign-in";
 #[tokio::test]
 async fn a_management_key_opens_the_dashboard_and_nothing_else_does() {
     let keys = keys();
-    let app = app(&keys, &SessionDatabase::memory().unwrap());
+    let app = app(&keys, &sessions().await);
     let mut browser = Browser::new(&app);
     let page = browser.get(LIST).await;
     assert_eq!(
@@ -50,7 +54,7 @@ async fn a_management_key_opens_the_dashboard_and_nothing_else_does() {
 #[tokio::test]
 async fn nobody_is_locked_out_by_the_attempts_of_others() {
     let keys = keys();
-    let app = app(&keys, &SessionDatabase::memory().unwrap());
+    let app = app(&keys, &sessions().await);
     let key = management_key(&keys, OWNER).await;
     let wrong = format!("{}{}", &key[..11], "0".repeat(56));
     let mut stranger = Browser::new(&app);
@@ -63,7 +67,7 @@ async fn nobody_is_locked_out_by_the_attempts_of_others() {
     // One more than a key may have ends the oldest of that key, and nobody else's.
     let other = management_key(&keys, "acct_7").await;
     let mut first = Browser::signed_in(&app, &other).await;
-    for _ in 0..SessionDatabase::MAX_SESSIONS_OF_KEY {
+    for _ in 0..MAX_SESSIONS_OF_KEY {
         Browser::signed_in(&app, &other).await;
     }
     assert_eq!(first.get(LIST).await.status, StatusCode::SEE_OTHER);
@@ -76,7 +80,7 @@ async fn a_session_ends_when_idle_and_after_half_a_day() {
     let key = management_key(&keys, OWNER).await;
     let clock = ManualClock::at(Timestamp::now());
     let options = DashboardOptions::new().with_clock(clock.clone());
-    let app = served(&keys, &SessionDatabase::memory().unwrap(), options);
+    let app = served(&keys, &sessions().await, options);
 
     let mut idle = Browser::signed_in(&app, &key).await;
     clock.advance(Duration::from_secs(29 * 60));
@@ -97,7 +101,7 @@ async fn a_session_ends_when_idle_and_after_half_a_day() {
 #[tokio::test]
 async fn a_session_ends_with_its_key() {
     let keys = keys();
-    let app = app(&keys, &SessionDatabase::memory().unwrap());
+    let app = app(&keys, &sessions().await);
     let id = |key: String| {
         let keys = keys.clone();
         async move { keys.verifier().verify(&key).await.unwrap().key_id() }
@@ -126,14 +130,18 @@ async fn a_session_ends_with_its_key() {
 
 #[tokio::test]
 async fn sessions_and_keys_in_one_file_outlive_the_process() {
-    let path = std::env::temp_dir().join(format!("dashboard-{}.db", std::process::id()));
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("dashboard.db");
+    let files = ["", "-wal", "-shm"].map(|part| format!("{}{part}", path.display()));
+    let remove = || files.iter().for_each(|file| drop(fs::remove_file(file)));
+    remove();
     let url = format!("sqlite:{}", path.display());
     let open = async || {
         let store = SqliteStore::connect(&url).await.unwrap();
         store.migrate().await.unwrap();
         let store: Arc<dyn KeyRegistry> = Arc::new(store);
         let keys = KeyManager::new(store);
-        let app = app(&keys, &SessionDatabase::sqlite(&path).unwrap());
+        let sessions = Sessions::sqlite(Sqlite::open(&path).unwrap()).await;
+        let app = app(&keys, &sessions.unwrap());
         (keys, app)
     };
     let (keys, before) = open().await;
@@ -146,10 +154,8 @@ async fn sessions_and_keys_in_one_file_outlive_the_process() {
     browser.cookie.clone_from(&cookie);
     let page = browser.get(LIST).await;
     let id = cookie.split_once('=').unwrap().1;
-    for part in ["", "-wal"] {
-        let file = format!("{}{part}", path.display());
-        let found = std::fs::read(&file).unwrap_or_default();
-        std::fs::remove_file(&file).ok();
+    for file in &files {
+        let found = fs::read(file).unwrap_or_default();
         for secret in [id, &key] {
             let is_there = found
                 .windows(secret.len())
@@ -159,6 +165,7 @@ async fn sessions_and_keys_in_one_file_outlive_the_process() {
     }
     assert_eq!(page.status, StatusCode::OK);
     assert!(page.text.contains(">Management</a>"));
+    remove();
 }
 
 #[tokio::test]
@@ -170,7 +177,7 @@ async fn the_cookie_is_for_this_dashboard_only() {
         (true, "__Host-trucustom=", "Path=/"),
     ] {
         let options = DashboardOptions::new().with_secure(is_secure);
-        let app = served(&keys, &SessionDatabase::memory().unwrap(), options);
+        let app = served(&keys, &sessions().await, options);
         let page = Browser::new(&app).post(SIGN_IN, &[("key", &key)]).await;
         let cookie = page.headers[SET_COOKIE].to_str().unwrap();
         assert!(cookie.starts_with(name), "{cookie}");

@@ -3,8 +3,10 @@
 use askama::Template;
 use axum::extract::Query;
 use axum::response::Response;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures::try_join;
 use serde::Deserialize;
-use tower_api_key::record::KeyId;
+use tower_api_key::record::{KeyId, KeyRecord};
 use tower_api_key::store::PageRequest;
 
 use super::chart::{Chart, past};
@@ -16,6 +18,8 @@ use super::signed_in::SignedIn;
 const PAGE: usize = 50;
 /// What the advice needs: two weeks and an hour, in whole days.
 const USAGE_DAYS: i64 = 15;
+/// How many keys' usage is asked for at once.
+const AT_ONCE: usize = 8;
 
 #[derive(Deserialize)]
 pub(super) struct Cursor {
@@ -46,19 +50,23 @@ pub(super) async fn show(
         request = request.after(after);
     }
     let found = signed_in.keys.list(signed_in.owner(), &request).await?;
-    let mut rows = Vec::with_capacity(found.keys().len());
-    for record in found.keys() {
-        let span = past(signed_in.now, USAGE_DAYS);
-        let usage = signed_in.keys.usage(&record.id(), span).await?;
-        rows.push(Row {
-            key: ShownKey::new(record, (&usage, &[]), signed_in.now),
-            spark: Chart::sparkline(&usage, signed_in.now),
-        });
-    }
+    let rows = found.keys().iter().map(|record| row(&signed_in, record));
+    let rows: Vec<_> = rows.collect();
+    let rows = stream::iter(rows).buffered(AT_ONCE).try_collect().await?;
     Ok(page(&Page {
         frame: Frame::within(&signed_in, "keys"),
         rows,
         is_first: cursor.after.is_none(),
         next: found.next().map(|id| id.to_string()),
     }))
+}
+
+async fn row(signed_in: &SignedIn, record: &KeyRecord) -> Result<Row, Refusal> {
+    let (id, span) = (record.id(), past(signed_in.now, USAGE_DAYS));
+    let usage = signed_in.keys.usage(&id, span);
+    let (usage, scope_uses) = try_join!(usage, signed_in.keys.scope_uses(&id))?;
+    Ok(Row {
+        key: ShownKey::new(record, (&usage, &scope_uses), signed_in.now),
+        spark: Chart::sparkline(&usage, signed_in.now),
+    })
 }

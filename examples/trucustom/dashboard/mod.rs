@@ -12,10 +12,8 @@ mod key_list;
 mod key_page;
 mod refusal;
 mod router;
-mod sessions;
 mod shown;
 mod sign_in;
 mod signed_in;
 
 pub(crate) use router::{DashboardOptions, Keys, router};
-pub(crate) use sessions::SessionDatabase;

@@ -17,9 +17,9 @@ use tower_sessions::cookie::time::Duration;
 use tower_sessions::{Expiry, SessionManagerLayer};
 
 use super::refusal::Refusal;
-use super::sessions::SessionDatabase;
 use super::signed_in::LONGEST_SECONDS;
 use super::{audit, create, key_change, key_list, key_page, sign_in};
+use crate::sessions::Sessions;
 
 /// The keys that the dashboard shows and changes.
 pub(crate) type Keys = KeyManager<Arc<dyn KeyRegistry>>;
@@ -65,7 +65,7 @@ pub(super) struct State {
 }
 
 /// The dashboard, to be nested at `/dashboard`.
-pub(crate) fn router(keys: Keys, sessions: SessionDatabase, options: DashboardOptions) -> Router {
+pub(crate) fn router(keys: Keys, sessions: Sessions, options: DashboardOptions) -> Router {
     let shared = Arc::new(State {
         keys,
         clock: options.clock,

@@ -63,7 +63,8 @@ async fn start(session: &Session, identity: &Identity, second: i64) -> Result<()
         signed_in_at: second,
         seen_at: second,
     };
-    ticket.keep(session).await
+    ticket.keep(session).await?;
+    Ok(session.save().await?)
 }
 
 pub(super) async fn sign_out(signed_in: SignedIn, fields: Fields) -> Result<Redirect, Refusal> {

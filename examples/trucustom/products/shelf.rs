@@ -1,12 +1,9 @@
 //! Where products are kept.
 
-use std::error::Error;
-
 use async_trait::async_trait;
 
 use super::product::{NewProduct, Product, ProductChange};
-
-pub(super) type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+use crate::database::Outcome;
 
 /// Keeps products; each belongs to an owner, and is not there for others.
 #[async_trait]

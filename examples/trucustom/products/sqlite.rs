@@ -1,50 +1,26 @@
 //! Products in SQLite: the file of the keys, or memory.
 
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::product::{NewProduct, Page, Product, ProductChange};
-use super::shelf::{Outcome, Shelf};
+use super::shelf::Shelf;
+use crate::database::{Outcome, Sqlite};
 
-#[derive(Clone)]
-pub(super) struct SqliteShelf(Arc<Mutex<Connection>>);
+pub(super) struct SqliteShelf(Sqlite);
 
 impl SqliteShelf {
-    pub(super) fn open(path: &Path) -> rusqlite::Result<Self> {
-        Self::of(Connection::open(path)?)
-    }
-
-    pub(super) fn memory() -> rusqlite::Result<Self> {
-        Self::of(Connection::open_in_memory()?)
-    }
-
-    fn of(connection: Connection) -> rusqlite::Result<Self> {
-        connection.busy_timeout(Duration::from_secs(5))?;
-        connection.execute_batch(
-            "CREATE TABLE IF NOT EXISTS products (
+    pub(super) async fn open(database: Sqlite) -> Outcome<Self> {
+        let schema = "CREATE TABLE IF NOT EXISTS products (
                  id INTEGER PRIMARY KEY AUTOINCREMENT,
                  owner TEXT NOT NULL,
                  name TEXT NOT NULL,
                  price_cents INTEGER NOT NULL
              ) STRICT;
-             CREATE INDEX IF NOT EXISTS products_of_owner ON products (owner, id);",
-        )?;
-        Ok(Self(Arc::new(Mutex::new(connection))))
-    }
-
-    /// Works off the threads that serve requests.
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Outcome<T> {
-        let shared = self.0.clone();
-        // OK after a panic: every statement is whole.
-        let work = move || work(&shared.lock().unwrap_or_else(PoisonError::into_inner));
-        Ok(tokio::task::spawn_blocking(work).await??)
+             CREATE INDEX IF NOT EXISTS products_of_owner ON products (owner, id);";
+        let made = database.run(|connection| connection.execute_batch(schema));
+        made.await?;
+        Ok(Self(database))
     }
 }
 
@@ -52,7 +28,7 @@ impl SqliteShelf {
 impl Shelf for SqliteShelf {
     async fn list(&self, owner: &str, after: i64) -> Outcome<Vec<Product>> {
         let owner = owner.to_owned();
-        self.run(move |connection| {
+        self.0.run(move |connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT id, name, price_cents FROM products
                  WHERE owner = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
@@ -65,7 +41,7 @@ impl Shelf for SqliteShelf {
 
     async fn get(&self, owner: &str, id: i64) -> Outcome<Option<Product>> {
         let owner = owner.to_owned();
-        self.run(move |connection| {
+        self.0.run(move |connection| {
             let sql = "SELECT id, name, price_cents FROM products WHERE owner = ?1 AND id = ?2";
             let row = connection.query_row(sql, params![owner, id], product);
             row.optional()
@@ -75,7 +51,7 @@ impl Shelf for SqliteShelf {
 
     async fn create(&self, owner: &str, new: NewProduct) -> Outcome<Product> {
         let owner = owner.to_owned();
-        self.run(move |connection| {
+        self.0.run(move |connection| {
             let sql = "INSERT INTO products (owner, name, price_cents) VALUES (?1, ?2, ?3)
                        RETURNING id, name, price_cents";
             connection.query_row(sql, params![owner, new.name, new.price_cents], product)
@@ -90,7 +66,7 @@ impl Shelf for SqliteShelf {
         change: ProductChange,
     ) -> Outcome<Option<Product>> {
         let owner = owner.to_owned();
-        self.run(move |connection| {
+        self.0.run(move |connection| {
             let sql = "UPDATE products SET name = coalesce(?3, name),
                            price_cents = coalesce(?4, price_cents)
                        WHERE owner = ?1 AND id = ?2 RETURNING id, name, price_cents";
@@ -102,7 +78,7 @@ impl Shelf for SqliteShelf {
 
     async fn delete(&self, owner: &str, id: i64) -> Outcome<bool> {
         let owner = owner.to_owned();
-        self.run(move |connection| {
+        self.0.run(move |connection| {
             let sql = "DELETE FROM products WHERE owner = ?1 AND id = ?2";
             Ok(connection.execute(sql, params![owner, id])? == 1)
         })
