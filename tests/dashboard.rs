@@ -8,13 +8,13 @@ mod browser;
 mod dashboard;
 #[path = "../examples/trucustom/database/mod.rs"]
 mod database;
-#[path = "../examples/trucustom/sessions/mod.rs"]
-mod sessions;
 #[cfg(unix)]
 #[path = "support/postgres_server.rs"]
 mod postgres_server;
 #[path = "support/redis_server.rs"]
 mod redis_server;
+#[path = "../examples/trucustom/sessions/mod.rs"]
+mod sessions;
 
 #[path = "dashboard/attacks.rs"]
 mod attacks;

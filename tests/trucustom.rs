@@ -1,200 +1,21 @@
-//! The whole product's commands for a shell, as a script meets them.
-
-#![cfg(feature = "full")]
+//! The whole product: its commands, its starts on every store, and its ends.
+#![cfg(all(feature = "full", unix))]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::sync::LazyLock;
-use std::{env, fs};
+#[path = "examples/mod.rs"]
+mod examples;
+#[path = "support/postgres_server.rs"]
+mod postgres_server;
+#[path = "support/redis_server.rs"]
+mod redis_server;
 
-use serde_json::Value;
-use tower_api_key::store::SqliteStore;
-use tower_api_key::{KeyManager, Scope, Verifier};
-
-/// A store of a test's own, in a file.
-struct Shell {
-    store: PathBuf,
-}
-
-impl Shell {
-    fn new(name: &str) -> Self {
-        let store = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.db"));
-        let shell = Self { store };
-        shell.remove();
-        shell
-    }
-
-    fn keys(&self, arguments: &[&str], input: &str) -> Output {
-        let mut command = Command::new(&*PROGRAM);
-        let mut child = command
-            .arg("keys")
-            .args(arguments)
-            .env("STORE", &self.store)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // One that fails at once reads nothing.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        child.wait_with_output().unwrap()
-    }
-
-    #[track_caller]
-    fn json(&self, arguments: &[&str]) -> Value {
-        let output = self.keys(arguments, "");
-        assert!(output.status.success(), "{output:?}");
-        serde_json::from_slice(&output.stdout).unwrap()
-    }
-
-    #[track_caller]
-    fn fails(&self, arguments: &[&str], input: &str, message: &str) {
-        let output = self.keys(arguments, input);
-        assert!(!output.status.success(), "{output:?}");
-        let errors = String::from_utf8(output.stderr).unwrap();
-        assert!(errors.contains(message), "{errors}");
-    }
-
-    async fn verifier(&self) -> Verifier {
-        let store = SqliteStore::connect(self.store.to_str().unwrap()).await;
-        KeyManager::new(store.unwrap()).verifier()
-    }
-
-    fn remove(&self) {
-        for beside in ["", "-wal", "-shm"] {
-            let _ = fs::remove_file(format!("{}{beside}", self.store.display()));
-        }
-    }
-}
-
-impl Drop for Shell {
-    fn drop(&mut self) {
-        self.remove();
-    }
-}
-
-#[tokio::test]
-async fn a_key_lives_by_commands_alone() {
-    let shell = Shell::new("cli_life");
-    let made = shell.json(&[
-        "create", "CI", "--scope", "read", "--scope", "write", "--json",
-    ]);
-    let (id, first) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());
-    let verifier = shell.verifier().await;
-    let identity = verifier.verify(first).await.unwrap();
-    assert_eq!(
-        (identity.name(), identity.owner()),
-        ("CI", "acct_trucustom")
-    );
-    assert!(identity.has_scope(&Scope::WRITE));
-
-    let rotated = shell.json(&["rotate", id, "--grace-seconds", "3600", "--json"]);
-    let second = rotated["key"].as_str().unwrap();
-    assert!(verifier.verify(first).await.is_ok());
-    assert!(verifier.verify(second).await.is_ok());
-    let ended = shell.json(&["rotate", id, "--json"]);
-    assert!(verifier.verify(first).await.is_err());
-
-    let shown = shell.json(&["show", id, "--json"]);
-    let third = ended["key"].as_str().unwrap();
-    assert_eq!(shown["prefix"], third[..11]);
-    assert_eq!(shown.get("key"), None);
-    let revoked = shell.json(&["revoke", id, "--reason", "done", "--json"]);
-    assert_eq!(revoked["status"], "revoked");
-    assert!(verifier.verify(third).await.is_err());
-    assert_eq!(shell.json(&["list", "--json"])["status"], "revoked");
-}
-
-#[test]
-fn without_json_the_key_is_alone_on_standard_output() {
-    let shell = Shell::new("cli_plain");
-    let output = shell.keys(&["create", "CI"], "");
-    let printed = String::from_utf8(output.stdout).unwrap();
-    assert_eq!((printed.len(), &printed[..3]), (68, "tc_"));
-}
-
-#[tokio::test]
-async fn digests_of_older_keys_are_taken_over() {
-    let shell = Shell::new("cli_import");
-    let made = shell.json(&["create", "CI", "--json"]);
-    let digest = "9834876dcfb05cb167a5c24953eba58c4ac89b1adf57f28f2f9d09af107ee8f0";
-    let line = format!("{{\"name\":\"old\",\"sha256\":\"{digest}\",\"scopes\":[\"read\"]}}\n");
-    let output = shell.keys(&["import", "--json"], &line);
-    assert!(output.status.success(), "{output:?}");
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(report["imported"], 1);
-    let listed = shell.keys(&["list"], "").stdout;
-    assert_eq!(String::from_utf8(listed).unwrap().lines().count(), 2);
-
-    let key = made["key"].as_str().unwrap();
-    let secret = format!("{{\"name\":\"{key}\"}}\n");
-    let message = "line 1, column 78: expected an object with name, sha256 and scopes";
-    shell.fails(&["import"], &secret, message);
-    let output = shell.keys(&["import"], &secret);
-    assert!(!String::from_utf8(output.stderr).unwrap().contains(key));
-    shell.fails(&["import"], &line, "not every key was imported");
-}
-
-#[test]
-fn what_cannot_be_done_is_a_clear_error() {
-    let shell = Shell::new("cli_errors");
-    let nobody = "key_00000000000000000000000000000000";
-    let missing = format!("error: the account acct_trucustom has no key {nobody}");
-    for command in ["show", "rotate", "revoke"] {
-        shell.fails(&[command, nobody], "", &missing);
-        shell.fails(&[command, "key_1"], "", "invalid value 'key_1'");
-    }
-    shell.fails(
-        &["create", ""],
-        "",
-        "error: expected a name, found an empty text",
-    );
-    shell.fails(
-        &["create", "CI", "--scope", "a b"],
-        "",
-        "expected printable ASCII",
-    );
-    shell.fails(
-        &["create", "CI", "--expires-in-days", "0"],
-        "",
-        "0 is not in 1..=36500",
-    );
-    for (store, message) in [
-        (
-            "memory:",
-            "expected a store that outlives this command, found memory:",
-        ),
-        (
-            "ftp://a",
-            "expected a path, sqlite:///path, postgres://…, redis://… or memory:",
-        ),
-        ("sqlite://", "expected a path after sqlite://"),
-        (
-            "/no/such/directory/a.db",
-            "expected the directory /no/such/directory, found none",
-        ),
-    ] {
-        shell.fails(&["--store", store, "list"], "", message);
-    }
-}
-
-/// The program, built the way this test was.
-static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
-    // This is <target>/<profile>/deps/trucustom-<hash>.
-    let this = env::current_exe().unwrap();
-    let profile_dir = this.ancestors().nth(2).unwrap();
-    let mut build = Command::new(env!("CARGO"));
-    build
-        .args(["build", "--quiet", "--example", "trucustom"])
-        .args(["--features", "full"])
-        .arg("--manifest-path")
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"))
-        .arg("--target-dir")
-        .arg(profile_dir.parent().unwrap());
-    let output = build.output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    let name = format!("trucustom{}", env::consts::EXE_SUFFIX);
-    profile_dir.join("examples").join(name)
-});
+#[path = "trucustom/client.rs"]
+mod client;
+#[path = "trucustom/crash.rs"]
+mod crash;
+#[path = "trucustom/file.rs"]
+mod file;
+#[path = "trucustom/shell.rs"]
+mod shell;
+#[path = "trucustom/starts.rs"]
+mod starts;

@@ -56,9 +56,11 @@ impl FromStr for Place {
             Some("postgres" | "postgresql") => Ok(Self::Postgres(text.to_owned())),
             Some("redis" | "rediss") => Ok(Self::Redis(text.to_owned())),
             None if !text.is_empty() => Ok(Self::Sqlite(text.into())),
-            _ => Err("expected a path, sqlite:///path, postgres://…, redis://… or memory: in STORE, \
+            _ => Err(
+                "expected a path, sqlite:///path, postgres://…, redis://… or memory: in STORE, \
                       found something else"
-                .to_owned()),
+                    .to_owned(),
+            ),
         }
     }
 }

@@ -23,7 +23,9 @@ pub(crate) struct Stores {
 impl Stores {
     pub(crate) async fn open(place: &Place) -> Result<Self, Box<dyn Error>> {
         let keys = keys(place).await?;
-        let (products, sessions) = in_time(beside(place)).await.map_err(|error| -> Box<dyn Error> { error })?;
+        let (products, sessions) = in_time(beside(place))
+            .await
+            .map_err(|error| -> Box<dyn Error> { error })?;
         Ok(Self {
             keys,
             products,

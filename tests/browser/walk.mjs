@@ -22,6 +22,8 @@ const browser = await chromium.launch({
 try {
   // A wrong key, and a form that is sent once more by a reload.
   await visit(browser, server, { refusals: [401, 409] }, byMouse);
+  // A wrong form, a change that somebody else was quicker with, and a page that is not there.
+  await visit(browser, server, { refusals: [422, 409, 404] }, otherPages);
   await visit(browser, server, {}, byKeyboard);
   await visit(browser, server, { javaScriptEnabled: false }, withoutScript);
   await underLoad();
@@ -31,7 +33,7 @@ try {
   await server.remove();
 }
 console.log(`listening ${Math.round(listens - begun)} ms after its start`);
-console.log("4 passed, 0 failed");
+console.log("5 passed, 0 failed");
 
 async function byMouse(page) {
   const first = performance.now();
@@ -106,6 +108,42 @@ async function chartMoves(page, page_of_key) {
     assert.ok(performance.now() < deadline, "the chart does not move");
     await page.waitForTimeout(500);
   }
+}
+
+async function otherPages(page) {
+  await signIn(page, server);
+  await page.getByRole("link", { name: "Create API Key" }).click();
+  await page.getByLabel("Name").fill(" ");
+  await page.getByRole("button", { name: "Create API Key" }).click();
+  await page.getByText("Enter a name.").waitFor();
+  await checkAccess(page);
+  await page.getByLabel("Name").fill("Changed by two");
+  await page.getByRole("button", { name: "Create API Key" }).click();
+  await page.getByRole("link", { name: "Go to the key" }).click();
+  await page.getByRole("heading", { name: "Changed by two", level: 1 }).waitFor();
+  const page_of_key = page.url();
+  await page.goto(`${page_of_key}/edit`);
+  await page.getByLabel("Name").waitFor();
+  await checkAccess(page);
+
+  const other = await page.context().newPage();
+  await other.goto(`${page_of_key}/edit`);
+  await other.getByLabel("Name").fill("Changed first");
+  await other.getByRole("button", { name: "Save" }).click();
+  await other.getByRole("heading", { name: "Changed first", level: 1 }).waitFor();
+  await other.close();
+  await page.getByLabel("Name").fill("Changed second");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByText("Somebody changed this key").waitFor();
+  await page.getByRole("heading", { name: "Changed first", level: 1 }).waitFor();
+  await checkAccess(page);
+
+  await page.getByRole("button", { name: "Disable key" }).click();
+  await page.getByText("disabled", { exact: true }).waitFor();
+  await checkAccess(page);
+  await page.goto(`${server.base}/dashboard/none`);
+  await page.getByRole("heading", { name: "Not found" }).waitFor();
+  await checkAccess(page);
 }
 
 async function byKeyboard(page) {

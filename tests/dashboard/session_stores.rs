@@ -3,7 +3,7 @@
 use serde_json::json;
 use tower_sessions::SessionStore;
 use tower_sessions::cookie::time::{Duration, OffsetDateTime};
-use tower_sessions::session::Record;
+use tower_sessions::session::{Id, Record};
 
 use crate::browser::sessions;
 use crate::database::Postgres;
@@ -110,7 +110,7 @@ async fn keeps_to_it(sessions: &Sessions) {
 async fn new(sessions: &Sessions, key_id: &str) -> Record {
     let data = [("ticket".to_owned(), json!({"key_id": key_id}))];
     let mut record = Record {
-        id: Default::default(),
+        id: Id::default(),
         data: data.into_iter().collect(),
         expiry_date: OffsetDateTime::now_utc() + Duration::hours(1),
     };

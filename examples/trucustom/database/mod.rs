@@ -16,10 +16,18 @@ pub(crate) type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 /// How long a request waits for a database.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// What a database answers in time.
+/// What a database answers in time, or all that it says of why not.
 pub(crate) async fn in_time<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
-    match timeout(DEADLINE, work).await {
-        Ok(answer) => answer,
-        Err(_) => Err("expected an answer within 5 s, found none".into()),
-    }
+    let Ok(answer) = timeout(DEADLINE, work).await else {
+        return Err("expected an answer within 5 s, found none".into());
+    };
+    answer.map_err(|error| {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(deeper) = cause {
+            text = format!("{text}: {deeper}");
+            cause = deeper.source();
+        }
+        text.into()
+    })
 }

@@ -22,6 +22,9 @@ impl Postgres {
     /// Connects as the URL says; where that asks for TLS, the certificate must be one that the operating
     /// system trusts, or those in the file that the variable `SSL_CERT_FILE` names.
     pub(crate) async fn connect(url: &str) -> Outcome<Self> {
+        // What is used of TLS is always verified, as PostgreSQL calls it by these names.
+        let url = url.replace("sslmode=verify-full", "sslmode=require");
+        let url = url.replace("sslmode=verify-ca", "sslmode=require");
         let (config, tls) = (url.parse()?, tls()?);
         let client = Arc::new(Mutex::new(Arc::new(connect(&config, &tls).await?)));
         Ok(Self {
@@ -29,6 +32,14 @@ impl Postgres {
             tls,
             client,
         })
+    }
+
+    /// Makes what is not there yet; one process at a time, since PostgreSQL refuses the second otherwise.
+    pub(crate) async fn make(&self, schema: &str) -> Outcome<()> {
+        // All of it is one transaction, and the lock ends with it.
+        let statements = format!("SELECT pg_advisory_xact_lock(5279417034851162); {schema}");
+        let client = self.client().await?;
+        Ok(client.batch_execute(&statements).await?)
     }
 
     /// The connection, or a new one where it was lost.

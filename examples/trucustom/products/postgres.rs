@@ -18,7 +18,7 @@ impl PostgresShelf {
                  price_cents bigint NOT NULL
              );
              CREATE INDEX IF NOT EXISTS products_of_owner ON products (owner, id);";
-        database.client().await?.batch_execute(schema).await?;
+        database.make(schema).await?;
         Ok(Self(database))
     }
 }
@@ -39,7 +39,12 @@ impl Shelf for PostgresShelf {
 
     async fn get(&self, owner: &str, id: i64) -> Outcome<Option<Product>> {
         let sql = "SELECT id, name, price_cents FROM products WHERE owner = $1 AND id = $2";
-        let row = self.0.client().await?.query_opt(sql, &[&owner, &id]).await?;
+        let row = self
+            .0
+            .client()
+            .await?
+            .query_opt(sql, &[&owner, &id])
+            .await?;
         row.as_ref().map(product).transpose()
     }
 

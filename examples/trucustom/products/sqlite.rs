@@ -28,35 +28,38 @@ impl SqliteShelf {
 impl Shelf for SqliteShelf {
     async fn list(&self, owner: &str, after: i64) -> Outcome<Vec<Product>> {
         let owner = owner.to_owned();
-        self.0.run(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT id, name, price_cents FROM products
+        self.0
+            .run(move |connection| {
+                let mut statement = connection.prepare_cached(
+                    "SELECT id, name, price_cents FROM products
                  WHERE owner = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
-            )?;
-            let rows = statement.query_map(params![owner, after, Page::LIMIT], product)?;
-            rows.collect()
-        })
-        .await
+                )?;
+                let rows = statement.query_map(params![owner, after, Page::LIMIT], product)?;
+                rows.collect()
+            })
+            .await
     }
 
     async fn get(&self, owner: &str, id: i64) -> Outcome<Option<Product>> {
         let owner = owner.to_owned();
-        self.0.run(move |connection| {
-            let sql = "SELECT id, name, price_cents FROM products WHERE owner = ?1 AND id = ?2";
-            let row = connection.query_row(sql, params![owner, id], product);
-            row.optional()
-        })
-        .await
+        self.0
+            .run(move |connection| {
+                let sql = "SELECT id, name, price_cents FROM products WHERE owner = ?1 AND id = ?2";
+                let row = connection.query_row(sql, params![owner, id], product);
+                row.optional()
+            })
+            .await
     }
 
     async fn create(&self, owner: &str, new: NewProduct) -> Outcome<Product> {
         let owner = owner.to_owned();
-        self.0.run(move |connection| {
-            let sql = "INSERT INTO products (owner, name, price_cents) VALUES (?1, ?2, ?3)
+        self.0
+            .run(move |connection| {
+                let sql = "INSERT INTO products (owner, name, price_cents) VALUES (?1, ?2, ?3)
                        RETURNING id, name, price_cents";
-            connection.query_row(sql, params![owner, new.name, new.price_cents], product)
-        })
-        .await
+                connection.query_row(sql, params![owner, new.name, new.price_cents], product)
+            })
+            .await
     }
 
     async fn change(
@@ -66,23 +69,25 @@ impl Shelf for SqliteShelf {
         change: ProductChange,
     ) -> Outcome<Option<Product>> {
         let owner = owner.to_owned();
-        self.0.run(move |connection| {
-            let sql = "UPDATE products SET name = coalesce(?3, name),
+        self.0
+            .run(move |connection| {
+                let sql = "UPDATE products SET name = coalesce(?3, name),
                            price_cents = coalesce(?4, price_cents)
                        WHERE owner = ?1 AND id = ?2 RETURNING id, name, price_cents";
-            let values = params![owner, id, change.name, change.price_cents];
-            connection.query_row(sql, values, product).optional()
-        })
-        .await
+                let values = params![owner, id, change.name, change.price_cents];
+                connection.query_row(sql, values, product).optional()
+            })
+            .await
     }
 
     async fn delete(&self, owner: &str, id: i64) -> Outcome<bool> {
         let owner = owner.to_owned();
-        self.0.run(move |connection| {
-            let sql = "DELETE FROM products WHERE owner = ?1 AND id = ?2";
-            Ok(connection.execute(sql, params![owner, id])? == 1)
-        })
-        .await
+        self.0
+            .run(move |connection| {
+                let sql = "DELETE FROM products WHERE owner = ?1 AND id = ?2";
+                Ok(connection.execute(sql, params![owner, id])? == 1)
+            })
+            .await
     }
 }
 

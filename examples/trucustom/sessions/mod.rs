@@ -86,7 +86,8 @@ impl SessionStore for Sessions {
         Ok(Some(Record {
             id: *id,
             data: serde_json::from_str(&data).map_err(|error| decoding(&error))?,
-            expiry_date: OffsetDateTime::from_unix_timestamp(expires_at).map_err(|error| decoding(&error))?,
+            expiry_date: OffsetDateTime::from_unix_timestamp(expires_at)
+                .map_err(|error| decoding(&error))?,
         }))
     }
 

@@ -18,7 +18,7 @@ impl PostgresShelf {
              );
              CREATE INDEX IF NOT EXISTS sessions_of_key
                  ON sessions (key_id, number);";
-        database.client().await?.batch_execute(schema).await?;
+        database.make(schema).await?;
         Ok(Self(database))
     }
 }
