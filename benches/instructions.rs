@@ -18,14 +18,16 @@ use tower_api_key::usage::UsageMonitor;
 use tower_http::auth::AsyncRequireAuthorizationLayer;
 
 mod fixture;
+use fixture::bare::Bare;
 use fixture::hand_written::HandWritten;
 use fixture::{Keys, Server, Shuffle, headers, keys, send, unknown_key};
 
-const VARIANTS: [&str; 8] = [
+const VARIANTS: [&str; 9] = [
     "no layer",
     "tower-api-key",
     "with usage",
     "hand-written",
+    "bare",
     "missing",
     "malformed",
     "wrong length",
@@ -127,6 +129,7 @@ fn repeat(variant: &str, requests: usize) {
     }
     match variant {
         "no layer" => serve!(Server),
+        "bare" => serve!(Bare::new(&plaintexts)),
         "hand-written" => {
             serve!(
                 AsyncRequireAuthorizationLayer::new(HandWritten::new(&plaintexts)).layer(Server)
