@@ -13,7 +13,8 @@ pub(crate) use sqlite::Sqlite;
 
 pub(crate) type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// How long a request waits for a database.
+/// How long a request waits for a database; the limits of each are below, so that it says more of why
+/// it does not answer, and so that what is answered by an error is not done later.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// What a database answers in time, or all that it says of why not.

@@ -1,40 +1,64 @@
 //! A SQLite file, which may be that of the keys, or memory.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
+use tokio::sync::Mutex;
 
 use super::Outcome;
 
-/// One connection, shared.
+/// A connection to write and one to read, so that no reader waits for a writer.
 #[derive(Clone)]
-pub(crate) struct Sqlite(Arc<Mutex<Connection>>);
+pub(crate) struct Sqlite {
+    writer: Arc<Mutex<Connection>>,
+    reader: Arc<Mutex<Connection>>,
+}
 
 impl Sqlite {
     pub(crate) fn open(path: &Path) -> rusqlite::Result<Self> {
-        Self::of(Connection::open(path)?)
+        Ok(Self {
+            writer: shared(Connection::open(path)?)?,
+            reader: shared(Connection::open(path)?)?,
+        })
     }
 
     /// What ends with the process.
     pub(crate) fn memory() -> rusqlite::Result<Self> {
-        Self::of(Connection::open_in_memory()?)
+        let only = shared(Connection::open_in_memory()?)?;
+        Ok(Self {
+            writer: only.clone(),
+            reader: only,
+        })
     }
 
-    fn of(connection: Connection) -> rusqlite::Result<Self> {
-        connection.busy_timeout(Duration::from_secs(5))?;
-        Ok(Self(Arc::new(Mutex::new(connection))))
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Outcome<T> {
+        run(&self.reader, |connection| work(connection)).await
     }
 
-    /// Works off the threads that serve requests.
-    pub(crate) async fn run<T: Send + 'static>(
+    pub(crate) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Outcome<T> {
-        let shared = self.0.clone();
-        // OK after a panic: every statement or transaction is whole.
-        let work = move || work(&mut shared.lock().unwrap_or_else(PoisonError::into_inner));
-        Ok(tokio::task::spawn_blocking(work).await??)
+        run(&self.writer, work).await
     }
+}
+
+fn shared(connection: Connection) -> rusqlite::Result<Arc<Mutex<Connection>>> {
+    // Another process may be writing.
+    connection.busy_timeout(Duration::from_secs(2))?;
+    Ok(Arc::new(Mutex::new(connection)))
+}
+
+/// Works off the threads that serve requests. Who no longer waits for its turn has nothing done.
+async fn run<T: Send + 'static>(
+    connection: &Arc<Mutex<Connection>>,
+    work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+) -> Outcome<T> {
+    let mut connection = connection.clone().lock_owned().await;
+    Ok(tokio::task::spawn_blocking(move || work(&mut connection)).await??)
 }

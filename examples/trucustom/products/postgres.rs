@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use super::product::{NewProduct, Page, Product, ProductChange};
 use super::shelf::Shelf;
@@ -10,55 +11,45 @@ use crate::database::{Outcome, Postgres};
 pub(super) struct PostgresShelf(Postgres);
 
 impl PostgresShelf {
-    pub(super) async fn open(database: Postgres) -> Outcome<Self> {
-        let schema = "CREATE TABLE IF NOT EXISTS products (
+    pub(super) async fn open(url: &str) -> Outcome<Self> {
+        let schema = "CREATE TABLE IF NOT EXISTS trucustom_products (
                  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
                  owner text NOT NULL,
                  name text NOT NULL,
                  price_cents bigint NOT NULL
              );
-             CREATE INDEX IF NOT EXISTS products_of_owner ON products (owner, id);";
-        database.make(schema).await?;
-        Ok(Self(database))
+             CREATE INDEX IF NOT EXISTS trucustom_products_of_owner
+                 ON trucustom_products (owner, id);";
+        Ok(Self(Postgres::connect(url, schema).await?))
+    }
+
+    async fn one(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Outcome<Option<Product>> {
+        let rows = self.0.rows(sql, values).await?;
+        rows.first().map(product).transpose()
     }
 }
 
 #[async_trait]
 impl Shelf for PostgresShelf {
     async fn list(&self, owner: &str, after: i64) -> Outcome<Vec<Product>> {
-        let sql = "SELECT id, name, price_cents FROM products
+        let sql = "SELECT id, name, price_cents FROM trucustom_products
                    WHERE owner = $1 AND id > $2 ORDER BY id LIMIT $3";
-        let rows = self
-            .0
-            .client()
-            .await?
-            .query(sql, &[&owner, &after, &Page::LIMIT])
-            .await?;
+        let rows = self.0.rows(sql, &[&owner, &after, &Page::LIMIT]).await?;
         rows.iter().map(product).collect()
     }
 
     async fn get(&self, owner: &str, id: i64) -> Outcome<Option<Product>> {
-        let sql = "SELECT id, name, price_cents FROM products WHERE owner = $1 AND id = $2";
-        let row = self
-            .0
-            .client()
-            .await?
-            .query_opt(sql, &[&owner, &id])
-            .await?;
-        row.as_ref().map(product).transpose()
+        let sql = "SELECT id, name, price_cents FROM trucustom_products
+                   WHERE owner = $1 AND id = $2";
+        self.one(sql, &[&owner, &id]).await
     }
 
     async fn create(&self, owner: &str, new: NewProduct) -> Outcome<Product> {
-        let sql = "INSERT INTO products (owner, name, price_cents) VALUES ($1, $2, $3)
+        let sql = "INSERT INTO trucustom_products (owner, name, price_cents) VALUES ($1, $2, $3)
                    RETURNING id, name, price_cents";
         let price = i64::from(new.price_cents);
-        let row = self
-            .0
-            .client()
-            .await?
-            .query_one(sql, &[&owner, &new.name, &price])
-            .await?;
-        product(&row)
+        let made = self.one(sql, &[&owner, &new.name, &price]).await?;
+        made.ok_or_else(|| "expected the product that was made, found none".into())
     }
 
     async fn change(
@@ -67,19 +58,17 @@ impl Shelf for PostgresShelf {
         id: i64,
         change: ProductChange,
     ) -> Outcome<Option<Product>> {
-        let sql = "UPDATE products SET name = coalesce($3, name),
+        let sql = "UPDATE trucustom_products SET name = coalesce($3, name),
                        price_cents = coalesce($4, price_cents)
                    WHERE owner = $1 AND id = $2 RETURNING id, name, price_cents";
         let price = change.price_cents.map(i64::from);
-        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
-            [&owner, &id, &change.name, &price];
-        let row = self.0.client().await?.query_opt(sql, &values).await?;
-        row.as_ref().map(product).transpose()
+        self.one(sql, &[&owner, &id, &change.name, &price]).await
     }
 
     async fn delete(&self, owner: &str, id: i64) -> Outcome<bool> {
-        let sql = "DELETE FROM products WHERE owner = $1 AND id = $2";
-        Ok(self.0.client().await?.execute(sql, &[&owner, &id]).await? == 1)
+        let sql = "DELETE FROM trucustom_products WHERE owner = $1 AND id = $2
+                   RETURNING id, name, price_cents";
+        Ok(self.one(sql, &[&owner, &id]).await?.is_some())
     }
 }
 

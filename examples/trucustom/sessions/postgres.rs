@@ -8,18 +8,17 @@ use crate::database::{Outcome, Postgres};
 pub(super) struct PostgresShelf(Postgres);
 
 impl PostgresShelf {
-    pub(super) async fn open(database: Postgres) -> Outcome<Self> {
-        let schema = "CREATE TABLE IF NOT EXISTS sessions (
+    pub(super) async fn open(url: &str) -> Outcome<Self> {
+        let schema = "CREATE TABLE IF NOT EXISTS trucustom_sessions (
                  number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
                  digest bytea NOT NULL UNIQUE,
                  key_id text NOT NULL,
                  data text NOT NULL,
                  expires_at bigint NOT NULL
              );
-             CREATE INDEX IF NOT EXISTS sessions_of_key
-                 ON sessions (key_id, number);";
-        database.make(schema).await?;
-        Ok(Self(database))
+             CREATE INDEX IF NOT EXISTS trucustom_sessions_of_key
+                 ON trucustom_sessions (key_id, number);";
+        Ok(Self(Postgres::connect(url, schema).await?))
     }
 }
 
@@ -28,14 +27,14 @@ impl Shelf for PostgresShelf {
     async fn create(&self, session: Kept) -> Outcome<()> {
         // Both parts see the table as it was: the new session is one of the most there may be.
         let sql = "WITH made AS (
-                       INSERT INTO sessions (digest, key_id, data, expires_at)
+                       INSERT INTO trucustom_sessions (digest, key_id, data, expires_at)
                        VALUES ($1, $2, $3, $4)
                    )
-                   DELETE FROM sessions WHERE expires_at <= $5 OR number IN
-                       (SELECT number FROM sessions WHERE key_id = $2
+                   DELETE FROM trucustom_sessions WHERE expires_at <= $5 OR number IN
+                       (SELECT number FROM trucustom_sessions WHERE key_id = $2
                         ORDER BY number DESC OFFSET $6)
                    OR number IN
-                       (SELECT number FROM sessions ORDER BY number DESC OFFSET $7)";
+                       (SELECT number FROM trucustom_sessions ORDER BY number DESC OFFSET $7)";
         let values: [&(dyn tokio_postgres::types::ToSql + Sync); 7] = [
             &session.digest.as_slice(),
             &session.key_id,
@@ -45,34 +44,34 @@ impl Shelf for PostgresShelf {
             &(MAX_SESSIONS_OF_KEY - 1),
             &(MAX_SESSIONS - 1),
         ];
-        self.0.client().await?.execute(sql, &values).await?;
+        self.0.rows(sql, &values).await?;
         Ok(())
     }
 
     async fn save(&self, session: Kept) -> Outcome<()> {
-        let sql = "UPDATE sessions SET data = $2, expires_at = $3 WHERE digest = $1";
+        let sql = "UPDATE trucustom_sessions SET data = $2, expires_at = $3 WHERE digest = $1";
         let values: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [
             &session.digest.as_slice(),
             &session.data,
             &session.expires_at,
         ];
-        self.0.client().await?.execute(sql, &values).await?;
+        self.0.rows(sql, &values).await?;
         Ok(())
     }
 
     async fn load(&self, digest: SessionDigest) -> Outcome<Option<(String, i64)>> {
-        let sql = "SELECT data, expires_at FROM sessions
+        let sql = "SELECT data, expires_at FROM trucustom_sessions
                    WHERE digest = $1 AND expires_at > $2";
-        let client = self.0.client().await?;
-        let row = client.query_opt(sql, &[&digest.as_slice(), &now()]).await?;
-        let found = row.map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+        let rows = self.0.rows(sql, &[&digest.as_slice(), &now()]).await?;
+        let found = rows
+            .first()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
         found.transpose()
     }
 
     async fn delete(&self, digest: SessionDigest) -> Outcome<()> {
-        let sql = "DELETE FROM sessions WHERE digest = $1";
-        let client = self.0.client().await?;
-        client.execute(sql, &[&digest.as_slice()]).await?;
+        let sql = "DELETE FROM trucustom_sessions WHERE digest = $1";
+        self.0.rows(sql, &[&digest.as_slice()]).await?;
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use ::redis::{AsyncCommands as _, Client, Script, cmd, pipe};
+use ::redis::{Client, Script, pipe};
 use async_trait::async_trait;
 
 use super::{Kept, MAX_SESSIONS, MAX_SESSIONS_OF_KEY, SessionDigest, Shelf, now};
@@ -11,29 +11,63 @@ use crate::database::Outcome;
 
 /// The braces keep all of them on one node of a cluster.
 const PREFIX: &str = "{trucustom}:session:";
+/// The names of all sessions, by age; those of one key are beside it, under the key's id.
 const ALL: &str = "{trucustom}:sessions";
 
-/// Adds a session to its key's and to all, and ends the oldest of those that are too many.
+/// Ends a session, and takes its name from all sessions and from those of its key.
+const END: &str = "
+    local function finish(name, all)
+        local key_id = redis.call('HGET', name, 'key_id')
+        if key_id then
+            redis.call('ZREM', all .. ':' .. key_id, name)
+        end
+        redis.call('ZREM', all, name)
+        redis.call('DEL', name)
+    end";
+
+/// Adds a session, and ends the oldest of its key, or of all, where there are too many.
 const CREATE: &str = "
-    if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'EX', ARGV[2]) then
+    local name, all, key_id = KEYS[1], KEYS[2], ARGV[1]
+    if redis.call('EXISTS', name) == 1 then
         return redis.error_reply('expected a new session')
     end
-    local at = redis.call('TIME')
-    local order = at[1] * 1000000 + at[2]
-    for place = 2, 3 do
-        redis.call('ZADD', KEYS[place], order, KEYS[1])
-        local ended = redis.call('ZPOPMIN', KEYS[place],
-            math.max(0, redis.call('ZCARD', KEYS[place]) - ARGV[place + 1]))
-        for index = 1, #ended, 2 do
-            redis.call('DEL', ended[index])
+    redis.call('HSET', name, 'key_id', key_id, 'data', ARGV[2])
+    redis.call('EXPIRE', name, ARGV[3])
+    local of_key = all .. ':' .. key_id
+    for _, other in ipairs(redis.call('ZRANGE', of_key, 0, -1)) do
+        -- Over by itself: its name alone was left.
+        if redis.call('EXISTS', other) == 0 then
+            redis.call('ZREM', of_key, other)
+            redis.call('ZREM', all, other)
         end
-        redis.call('EXPIRE', KEYS[place], ARGV[2])
+    end
+    local at = redis.call('TIME')
+    local limits = {[of_key] = tonumber(ARGV[4]), [all] = tonumber(ARGV[5])}
+    for set, most in pairs(limits) do
+        redis.call('ZADD', set, at[1] * 1000000 + at[2], name)
+        redis.call('EXPIRE', set, ARGV[3])
+        local excess = redis.call('ZCARD', set) - most
+        if excess > 0 then
+            for _, other in ipairs(redis.call('ZRANGE', set, 0, excess - 1)) do
+                finish(other, all)
+            end
+        end
+    end
+    return redis.status_reply('OK')";
+
+/// Changes a session that exists still.
+const SAVE: &str = "
+    if redis.call('EXISTS', KEYS[1]) == 1 then
+        redis.call('HSET', KEYS[1], 'data', ARGV[1])
+        redis.call('EXPIRE', KEYS[1], ARGV[2])
     end
     return redis.status_reply('OK')";
 
 pub(super) struct RedisShelf {
     connection: ConnectionManager,
     create: Script,
+    save: Script,
+    end: Script,
 }
 
 impl RedisShelf {
@@ -44,7 +78,9 @@ impl RedisShelf {
         let client = Client::open(url)?;
         Ok(Self {
             connection: client.get_connection_manager_with_config(config).await?,
-            create: Script::new(CREATE),
+            create: Script::new(&format!("{END}{CREATE}")),
+            save: Script::new(SAVE),
+            end: Script::new(&format!("{END}\nfinish(KEYS[1], KEYS[2])")),
         })
     }
 }
@@ -53,29 +89,30 @@ impl RedisShelf {
 impl Shelf for RedisShelf {
     async fn create(&self, session: Kept) -> Outcome<()> {
         let mut call = self.create.key(name(session.digest));
-        call.key(format!("{ALL}:{}", session.key_id)).key(ALL);
-        call.arg(&session.data).arg(seconds_left(&session));
+        call.key(ALL).arg(&session.key_id).arg(&session.data);
+        call.arg(seconds_left(&session));
         call.arg(MAX_SESSIONS_OF_KEY).arg(MAX_SESSIONS);
         Ok(call.invoke_async(&mut self.connection.clone()).await?)
     }
 
     async fn save(&self, session: Kept) -> Outcome<()> {
-        let mut command = cmd("SET");
-        command.arg(name(session.digest)).arg(&session.data);
-        command.arg("XX").arg("EX").arg(seconds_left(&session));
-        Ok(command.query_async(&mut self.connection.clone()).await?)
+        let mut call = self.save.key(name(session.digest));
+        call.arg(&session.data).arg(seconds_left(&session));
+        Ok(call.invoke_async(&mut self.connection.clone()).await?)
     }
 
     async fn load(&self, digest: SessionDigest) -> Outcome<Option<(String, i64)>> {
         let (name, mut connection) = (name(digest), self.connection.clone());
         let mut both = pipe();
-        both.atomic().get(&name).ttl(&name);
+        both.atomic().hget(&name, "data").ttl(&name);
         let (data, seconds): (Option<String>, i64) = both.query_async(&mut connection).await?;
         Ok(data.map(|data| (data, now() + seconds)))
     }
 
     async fn delete(&self, digest: SessionDigest) -> Outcome<()> {
-        Ok(self.connection.clone().del(name(digest)).await?)
+        let mut call = self.end.key(name(digest));
+        call.key(ALL);
+        Ok(call.invoke_async(&mut self.connection.clone()).await?)
     }
 }
 
