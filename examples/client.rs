@@ -27,6 +27,8 @@ type Failure = Box<dyn Error + Send + Sync>;
 const MAX_TRIES: u32 = 5;
 /// How long it waits at most before it tries again; a server that asks for more is down.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// How long it waits for the head of an answer, and then for its body.
+const LONGEST_ANSWER: Duration = Duration::from_secs(10);
 /// The largest answer that it takes, in octets.
 const MAX_ANSWER: usize = 1 << 20;
 
@@ -35,7 +37,13 @@ async fn main() -> ExitCode {
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprint!("error: {error}");
+            let mut cause = error.source();
+            while let Some(deeper) = cause {
+                eprint!(": {deeper}");
+                cause = deeper.source();
+            }
+            eprintln!();
             ExitCode::FAILURE
         }
     }
@@ -45,8 +53,11 @@ async fn run() -> Result<(), Failure> {
     // The error names the variable, and never shows its value.
     let key = ApiKey::from_env("TRUCUSTOM_API_KEY")?;
     let base = env::var("BASE_URL").unwrap_or_else(|_| "http://127.0.0.1:3000".to_owned());
+    if !base.starts_with("http://") {
+        return Err("expected http:// in BASE_URL: for https, build the client with a connector that speaks it".into());
+    }
     let client = Client::builder(TokioExecutor::new()).build_http();
-    let answer = products(&client, &base, &key).await?;
+    let answer = products(&client, base.trim_end_matches('/'), &key).await?;
     println!("{}", String::from_utf8_lossy(&answer));
     Ok(())
 }
@@ -66,7 +77,7 @@ async fn products(
         let request = Request::get(format!("{base}/api/v1/products"))
             .header(AUTHORIZATION, &authorization)
             .body(Empty::new())?;
-        let response = client.request(request).await?;
+        let response = in_time(client.request(request)).await?;
         tell_of_an_end(response.headers());
         match response.status() {
             StatusCode::OK => return body(response).await,
@@ -121,8 +132,15 @@ async fn body<B>(response: Response<B>) -> Result<Bytes, Failure>
 where
     B: http_body::Body<Data = Bytes, Error: Into<Failure>>,
 {
-    let body = Limited::new(response.into_body(), MAX_ANSWER)
-        .collect()
-        .await?;
-    Ok(body.to_bytes())
+    let body = Limited::new(response.into_body(), MAX_ANSWER);
+    Ok(in_time(body.collect()).await?.to_bytes())
+}
+
+async fn in_time<T, E: Into<Failure>>(
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, Failure> {
+    match tokio::time::timeout(LONGEST_ANSWER, work).await {
+        Ok(done) => done.map_err(Into::into),
+        Err(_) => Err(format!("expected an answer within {LONGEST_ANSWER:?}, found none").into()),
+    }
 }

@@ -7,26 +7,23 @@
 //! It prints the keys that it made, and requests to paste. `LISTEN` sets another address than
 //! 127.0.0.1:3000; Ctrl-C stops it.
 
+#[path = "support/connections.rs"]
+mod connections;
 mod products;
 mod support;
 
 use std::convert::Infallible;
 use std::error::Error;
-use std::pin::pin;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::net::TcpListener;
 use tower::{Layer, service_fn};
 use tower_api_key::{ApiKeyLayer, Identity, KeyManager, MemoryStore};
 
@@ -50,48 +47,13 @@ async fn run() -> Result<(), Box<dyn Error>> {
     tour.print_commands(&base, "--http1.1 ", 2);
     tour.print_commands(&base, "--http2-prior-knowledge ", 3);
     println!("Listening on {base}. Ctrl-C stops.");
-    serve(listener, layer, Products::of(Tour::OWNER)).await;
-    Ok(())
-}
-
-/// Serves every connection until Ctrl-C, then lets requests that have begun end.
-async fn serve(listener: TcpListener, layer: ApiKeyLayer, products: Products) {
+    let products = Products::of(Tour::OWNER);
     let app = layer.layer(service_fn(move |request| answer(products.clone(), request)));
     let mut server = auto::Builder::new(TokioExecutor::new());
     // With a timer, hyper gives up on a client that never ends its headers.
     server.http1().timer(TokioTimer::new());
-    let connections = GracefulShutdown::new();
-    let mut stop = pin!(support::stop_signal());
-
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = &mut stop => break,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                let service = TowerToHyperService::new(app.clone());
-                let connection = server.serve_connection(TokioIo::new(stream), service);
-                let connection = connections.watch(connection.into_owned());
-                tokio::spawn(async move {
-                    if let Err(error) = connection.await {
-                        eprintln!("a connection broke: {error}");
-                    }
-                });
-            }
-            Err(error) => {
-                eprintln!("cannot accept a connection: {error}");
-                // Where files have run out, to try again at once would only burn processor time.
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
-    if tokio::time::timeout(Duration::from_secs(10), connections.shutdown())
-        .await
-        .is_err()
-    {
-        eprintln!("some requests did not end within 10 seconds");
-    }
+    connections::serve(listener, server, app, support::stop_signal).await;
+    Ok(())
 }
 
 async fn answer(

@@ -13,9 +13,15 @@ mod redis_server;
 mod client;
 #[path = "trucustom/crash.rs"]
 mod crash;
+#[path = "trucustom/example_client.rs"]
+mod example_client;
+#[path = "trucustom/faults.rs"]
+mod faults;
 #[path = "trucustom/file.rs"]
 mod file;
 #[path = "trucustom/shell.rs"]
 mod shell;
 #[path = "trucustom/starts.rs"]
 mod starts;
+#[path = "trucustom/stops.rs"]
+mod stops;

@@ -1,7 +1,7 @@
 //! Keys from a shell.
 
 use std::error::Error;
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Write as _};
 use std::time::Duration;
 
 use clap::Subcommand;
@@ -25,7 +25,7 @@ pub(crate) enum Keys {
     Create {
         name: String,
         /// What the key may do, such as read or keys:manage; may be given several times
-        #[arg(long = "scope", value_name = "SCOPE")]
+        #[arg(long = "scope", value_name = "SCOPE", required = true)]
         scopes: Vec<Scope>,
         /// How many days it works; without it, for ever
         #[arg(long, value_parser = clap::value_parser!(u64).range(1..=36_500))]
@@ -77,6 +77,19 @@ pub(crate) enum Keys {
 }
 
 pub(crate) async fn run(command: Keys, settings: &Settings) -> Result<(), Box<dyn Error>> {
+    match act(command, settings).await {
+        // Whoever read the output has seen enough of it.
+        Err(error) if is_broken_pipe(&*error) => Ok(()),
+        done => done,
+    }
+}
+
+fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+async fn act(command: Keys, settings: &Settings) -> Result<(), Box<dyn Error>> {
     let place = settings.place()?;
     if place == Place::Memory {
         return Err("expected a store that outlives this command, found memory:".into());
@@ -94,10 +107,10 @@ pub(crate) async fn run(command: Keys, settings: &Settings) -> Result<(), Box<dy
             if let Some(days) = expires_in_days {
                 new = new.expires_in(Duration::from_secs(days * 86_400));
             }
-            print_issued(&keys.issue(new).await?, json);
+            print_issued(&keys.issue(new).await?, json)?;
         }
         Keys::List { json } => list(&keys, account, json).await?,
-        Keys::Show { id, json } => print_key(&own(&keys, account, &id).await?, json),
+        Keys::Show { id, json } => print_key(&own(&keys, account, &id).await?, json)?,
         Keys::Rotate {
             id,
             grace_seconds,
@@ -105,11 +118,11 @@ pub(crate) async fn run(command: Keys, settings: &Settings) -> Result<(), Box<dy
         } => {
             own(&keys, account, &id).await?;
             let grace = Duration::from_secs(grace_seconds);
-            print_issued(&keys.rotate(&id, grace).await?, json);
+            print_issued(&keys.rotate(&id, grace).await?, json)?;
         }
         Keys::Revoke { id, reason, json } => {
             own(&keys, account, &id).await?;
-            print_key(&*keys.revoke(&id, &reason).await?, json);
+            print_key(&*keys.revoke(&id, &reason).await?, json)?;
         }
         Keys::Import { json } => import(&keys, account, json).await?,
     }
@@ -133,7 +146,7 @@ async fn list(keys: &dashboard::Keys, account: &str, json: bool) -> Result<(), B
     loop {
         let page = keys.list(account, &request).await?;
         for record in page.keys() {
-            print_key(record, json);
+            print_key(record, json)?;
         }
         match page.next() {
             Some(cursor) => request = request.after(cursor),
@@ -153,15 +166,14 @@ struct Line {
 }
 
 async fn import(keys: &dashboard::Keys, account: &str, json: bool) -> Result<(), Box<dyn Error>> {
-    let mut legacy = Vec::new();
-    for (index, line) in io::stdin().lock().lines().enumerate() {
+    let (mut legacy, mut lines) = (Vec::new(), Vec::new());
+    for (line, number) in io::stdin().lock().lines().zip(1..) {
         let line = line?;
         if line.trim().is_empty() {
             continue;
         }
         // The position is told, and not the line, which may hold a secret by mistake.
         let line: Line = serde_json::from_str(&line).map_err(|error| {
-            let number = index + 1;
             format!(
                 "line {number}, column {}: expected an object with name, sha256 and scopes",
                 error.column()
@@ -169,22 +181,35 @@ async fn import(keys: &dashboard::Keys, account: &str, json: bool) -> Result<(),
         })?;
         let key = LegacyKey::from_hex(account, line.name, &line.sha256);
         legacy.push(key.with_scopes(line.scopes));
+        lines.push(number);
     }
     let report = keys.import(legacy).await?;
-    let refused = report.refused();
+    let refused = report.refused().iter().map(|one| {
+        let told = one.to_string();
+        let of_key = format!("key {}: ", one.index());
+        let reason = told.strip_prefix(&of_key).unwrap_or(&told).to_owned();
+        (lines[one.index()], reason)
+    });
+    let refused: Vec<(u64, String)> = refused.collect();
+    let stopped_before = report.stopped_before().map(|index| lines[index]);
     if json {
-        let refused: Vec<_> = refused
+        let refused = refused
             .iter()
-            .map(|one| json!({"index": one.index(), "reason": one.to_string()}))
-            .collect();
-        println!(
-            "{}",
-            json!({"imported": report.imported(), "refused": refused})
-        );
+            .map(|(line, reason)| json!({"line": line, "reason": reason}));
+        let refused: Vec<_> = refused.collect();
+        let told = json!({
+            "imported": report.imported(),
+            "refused": refused,
+            "stopped_before_line": stopped_before,
+        });
+        writeln!(io::stdout(), "{told}")?;
     } else {
-        println!("{} keys imported", report.imported());
-        for one in refused {
-            eprintln!("key {}: {one}", one.index() + 1);
+        writeln!(io::stdout(), "{} keys imported", report.imported())?;
+        for (line, reason) in &refused {
+            eprintln!("line {line}: {reason}");
+        }
+        if let Some(line) = stopped_before {
+            eprintln!("the store fails: nothing from line {line} on was tried");
         }
     }
     if report.is_complete() && refused.is_empty() {
@@ -194,35 +219,38 @@ async fn import(keys: &dashboard::Keys, account: &str, json: bool) -> Result<(),
     }
 }
 
-fn print_issued(issued: &IssuedKey, json: bool) {
-    let secret = issued.key.expose_secret();
-    if json {
+fn print_issued(issued: &IssuedKey, json: bool) -> Result<(), String> {
+    let (id, secret) = (issued.record.id(), issued.key.expose_secret());
+    let printed = if json {
         let mut shown = shown(&issued.record);
         shown["key"] = secret.into();
-        println!("{shown}");
+        writeln!(io::stdout(), "{shown}")
     } else {
         // The key alone on standard output, for a script or a pipe.
-        eprintln!("{} {}", issued.record.id(), issued.record.name());
-        println!("{secret}");
-    }
+        eprintln!("{id} {}", issued.record.name());
+        writeln!(io::stdout(), "{secret}")
+    };
+    printed.map_err(|error| {
+        format!("the secret of {id} was made, but can't be printed ({error}): rotate the key")
+    })
 }
 
-fn print_key(record: &KeyRecord, json: bool) {
+fn print_key(record: &KeyRecord, json: bool) -> io::Result<()> {
     let shown = shown(record);
     if json {
-        println!("{shown}");
-    } else {
-        let text = |member: &str| shown[member].as_str().unwrap_or("-").to_owned();
-        println!(
-            "{}  {}  {:8}  {:24}  {}  expires {}",
-            text("id"),
-            text("prefix"),
-            text("status"),
-            text("name"),
-            record.scopes(),
-            text("expires_at"),
-        );
+        return writeln!(io::stdout(), "{shown}");
     }
+    let text = |member: &str| shown[member].as_str().unwrap_or("-").to_owned();
+    writeln!(
+        io::stdout(),
+        "{}  {}  {:8}  {:24}  {}  expires {}",
+        text("id"),
+        text("prefix"),
+        text("status"),
+        text("name"),
+        record.scopes(),
+        text("expires_at"),
+    )
 }
 
 fn shown(record: &KeyRecord) -> Value {

@@ -1,6 +1,7 @@
 //! The first start: an account, and the key that manages it.
 
 use std::error::Error;
+use std::io::{self, Write as _};
 
 use tower_api_key::integration::management::OwnerAuthoriser;
 use tower_api_key::manage::ManageErrorKind;
@@ -13,10 +14,8 @@ use crate::support::Command;
 /// Makes the account's management key where it has no key, and shows it with requests to paste.
 pub(crate) async fn greet(keys: &Keys, account: &str, base: &str) -> Result<(), Box<dyn Error>> {
     let page = keys.list(account, &PageRequest::first(1)).await?;
-    let told = format!("The account {account} has keys; they were shown when they were made.\n");
     if !page.keys().is_empty() {
-        println!("{told}");
-        return Ok(());
+        return Ok(tell_of_keys(account)?);
     }
     let scopes = [
         Scope::READ,
@@ -29,16 +28,36 @@ pub(crate) async fn greet(keys: &Keys, account: &str, base: &str) -> Result<(), 
     let new = new.with_max_keys_of_owner(1);
     let fresh = match keys.acting_as("first start").issue(new).await {
         Err(error) if error.kind() == ManageErrorKind::TooManyKeys => {
-            println!("{told}");
-            return Ok(());
+            return Ok(tell_of_keys(account)?);
         }
         fresh => fresh?,
     };
-    let key = fresh.key.expose_secret();
-    println!("The management key of the account {account}, shown once:\n  {key}\n");
-    println!("Sign in with it at {base}/dashboard, or paste:\n");
+    let told = tell_key(account, base, fresh.key.expose_secret());
+    Ok(told.map_err(|error| {
+        let id = fresh.record.id();
+        format!(
+            "the key {id} was made, but can't be printed ({error}): make another by `keys create`"
+        )
+    })?)
+}
+
+fn tell_of_keys(account: &str) -> io::Result<()> {
+    writeln!(
+        io::stdout(),
+        "The account {account} has keys; they were shown when they were made. One with the scope keys:manage \
+         signs in;\n`keys create Management --scope keys:manage` makes another.\n"
+    )
+}
+
+fn tell_key(account: &str, base: &str, key: &str) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    writeln!(
+        output,
+        "The management key of the account {account}, shown once:\n  {key}\n"
+    )?;
+    writeln!(output, "Sign in with it at {base}/dashboard, or paste:\n")?;
     for command in commands(base, key) {
-        println!("{command}");
+        writeln!(output, "{command}")?;
     }
     Ok(())
 }

@@ -13,6 +13,8 @@
 //! The same program manages keys from a shell: `… --example trucustom --all-features -- keys --help`.
 
 mod cli;
+#[path = "../support/connections.rs"]
+mod connections;
 mod dashboard;
 mod database;
 mod first_start;
@@ -33,7 +35,7 @@ use settings::Settings;
 
 /// An API behind keys, with a dashboard to manage them.
 #[derive(Parser)]
-#[command(name = "trucustom", version)]
+#[command(name = "trucustom", version, after_help = LISTEN)]
 struct Arguments {
     #[command(flatten)]
     settings: Settings,
@@ -41,6 +43,9 @@ struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
 }
+
+const LISTEN: &str =
+    "The environment variable LISTEN sets the address; the default is 127.0.0.1:3000.";
 
 #[derive(clap::Subcommand)]
 enum Command {

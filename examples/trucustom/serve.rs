@@ -1,20 +1,27 @@
 //! The server.
 
 use std::error::Error;
+use std::io::{self, Write as _};
+use std::time::Duration;
 
-use axum::Router;
-use axum::response::Redirect;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect};
 use axum::routing::get;
+use axum::{Json, Router};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::server::conn::auto;
+use serde_json::json;
 use tower_api_key::ApiKeyLayer;
 use tower_api_key::ScopeSet;
 use tower_api_key::integration::management::{ManagementApi, OwnerAuthoriser};
 use tower_api_key::policy::{RequestHead, Requirement};
 use tower_api_key::usage::{UsageEvent, UsageFlusher, UsageFlusherOptions, UsageMonitor};
+use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use crate::dashboard::{self, DashboardOptions};
 use crate::settings::{Place, Settings};
 use crate::stores::Stores;
-use crate::{first_start, products, support};
+use crate::{connections, first_start, products, support};
 
 pub(crate) async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let listener = support::listen().await?;
@@ -23,8 +30,8 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let stores = Stores::open(&place).await?;
     match place {
         Place::Sqlite(_) | Place::Postgres(_) => {}
-        Place::Redis(_) => println!("Products end with this process: they are in memory.\n"),
-        Place::Memory => println!("All of it ends with this process: it is in memory.\n"),
+        Place::Redis(_) => say("Products end with this process: they are in memory.\n")?,
+        Place::Memory => say("All of it ends with this process: it is in memory.\n")?,
     }
     first_start::greet(&stores.keys, &settings.account, &base).await?;
 
@@ -33,13 +40,18 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let flusher = UsageFlusher::spawn(monitor.clone(), stores.keys.store().clone(), options)?;
     let app = router(stores, &settings, monitor)?;
 
-    println!("Dashboard: {base}/dashboard");
-    println!("Listening on {base}. Ctrl-C stops.");
-    axum::serve(listener, app)
-        .with_graceful_shutdown(stop_signal())
-        .await?;
+    say(&format!("Dashboard: {base}/dashboard"))?;
+    say(&format!("Listening on {base}. Ctrl-C stops."))?;
+    let mut server = auto::Builder::new(TokioExecutor::new()).http1_only();
+    // With a timer, hyper gives up on a client that never ends its headers.
+    server.http1().timer(TokioTimer::new());
+    connections::serve(listener, server, app, stop_signal).await;
     flusher.shutdown().await?;
     Ok(())
+}
+
+fn say(line: &str) -> io::Result<()> {
+    writeln!(io::stdout(), "{line}")
 }
 
 fn router(
@@ -67,7 +79,19 @@ fn router(
             products::router(stores.products).layer(products),
         )
         .nest("/api/v1", api.router().layer(management))
-        .nest("/dashboard", dashboard))
+        .route("/dashboard/", get(async || Redirect::to("/dashboard")))
+        .nest("/dashboard", dashboard)
+        .fallback(nothing_here)
+        .layer(RequestBodyTimeoutLayer::new(LONGEST_PAUSE)))
+}
+
+/// How long a client may pause in the middle of a body.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+async fn nothing_here() -> impl IntoResponse {
+    let message = "There is nothing here. The dashboard is at /dashboard, the API at /api/v1.";
+    let body = json!({"error": "Not Found", "message": message});
+    (StatusCode::NOT_FOUND, Json(body))
 }
 
 fn report(event: &UsageEvent) {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
+use clap::builder::FalseyValueParser;
 
 /// What the environment, or an option of the same name, says.
 #[derive(Args)]
@@ -21,7 +22,7 @@ pub(crate) struct Settings {
     #[arg(long, env = "ACCOUNT", default_value = "acct_trucustom", global = true)]
     pub(crate) account: String,
     /// Says that people reach the dashboard by https, so that its cookie never travels without
-    #[arg(long, env = "BEHIND_HTTPS", global = true)]
+    #[arg(long, env = "BEHIND_HTTPS", value_parser = FalseyValueParser::new())]
     pub(crate) behind_https: bool,
 }
 

@@ -71,17 +71,20 @@ impl Example {
 
     /// Stops the example as Ctrl-C does, and checks that it ends well.
     pub(crate) fn stop(self) {
-        self.stop_by("INT");
+        self.signal("INT");
+        self.ends_well();
     }
 
-    /// Stops the example by a signal, and checks that it ends well.
-    pub(crate) fn stop_by(mut self, signal: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         // The shell's own `kill`: a bare system has no other.
         let pid = self.child.id().to_string();
         let kill = Command::new("sh")
-            .args(["-c", "kill -\"$0\" \"$1\"", signal, &pid])
+            .args(["-c", "kill -\"$0\" \"$1\"", name, &pid])
             .status();
         assert!(kill.unwrap().success());
+    }
+
+    pub(crate) fn ends_well(mut self) {
         let end = self.output.recv_timeout(PATIENCE);
         assert_eq!(
             end,

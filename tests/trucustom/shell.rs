@@ -90,7 +90,7 @@ async fn a_key_lives_by_commands_alone() {
 #[test]
 fn without_json_the_key_is_alone_on_standard_output() {
     let shell = Shell::new("cli_plain");
-    let output = shell.keys(&["create", "CI"], "");
+    let output = shell.keys(&["create", "CI", "--scope", "read"], "");
     let printed = String::from_utf8(output.stdout).unwrap();
     assert_eq!((printed.len(), &printed[..3]), (68, "tc_"));
 }
@@ -98,7 +98,7 @@ fn without_json_the_key_is_alone_on_standard_output() {
 #[tokio::test]
 async fn digests_of_older_keys_are_taken_over() {
     let shell = Shell::new("cli_import");
-    let made = shell.json(&["create", "CI", "--json"]);
+    let made = shell.json(&["create", "CI", "--scope", "read", "--json"]);
     let digest = "9834876dcfb05cb167a5c24953eba58c4ac89b1adf57f28f2f9d09af107ee8f0";
     let line = format!("{{\"name\":\"old\",\"sha256\":\"{digest}\",\"scopes\":[\"read\"]}}\n");
     let output = shell.keys(&["import", "--json"], &line);
@@ -114,7 +114,40 @@ async fn digests_of_older_keys_are_taken_over() {
     shell.fails(&["import"], &secret, message);
     let output = shell.keys(&["import"], &secret);
     assert!(!String::from_utf8(output.stderr).unwrap().contains(key));
-    shell.fails(&["import"], &line, "not every key was imported");
+    let bad = format!("\n{line}\n{{\"name\":\"short\",\"sha256\":\"abc\"}}\n");
+    let output = shell.keys(&["import"], &bad);
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "line 2: expected a new digest, found it in the store\n\
+         line 4: expected a digest of 64 hexadecimal digits\n\
+         error: not every key was imported\n"
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_secret_that_cannot_be_printed_is_told_of() {
+    let file = DatabaseFile::new("cli_full");
+    let keys = |arguments: &[&str], output: Stdio| {
+        let mut keys = command("trucustom");
+        keys.arg("keys").args(arguments).env("STORE", file.path());
+        keys.stdout(output).stderr(Stdio::piped());
+        let output = keys.spawn().unwrap().wait_with_output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), errors)
+    };
+    let create = ["create", "CI", "--scope", "read"];
+    let full = std::fs::File::create("/dev/full").unwrap();
+    let (status, errors) = keys(&create, full.into());
+    assert_eq!(status, Some(1));
+    let last = errors.lines().last().unwrap();
+    assert!(last.starts_with("error: the secret of key_"), "{last}");
+    assert!(last.ends_with("): rotate the key"), "{last}");
+
+    // Whoever has seen enough of a list is told nothing more.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(keys(&["list"], writer.into()), (Some(0), String::new()));
 }
 
 #[test]
@@ -127,7 +160,7 @@ fn what_cannot_be_done_is_a_clear_error() {
         shell.fails(&[command, "key_1"], "", "invalid value 'key_1'");
     }
     shell.fails(
-        &["create", ""],
+        &["create", "", "--scope", "read"],
         "",
         "error: expected a name, found an empty text",
     );
@@ -137,7 +170,7 @@ fn what_cannot_be_done_is_a_clear_error() {
         "expected printable ASCII",
     );
     shell.fails(
-        &["create", "CI", "--expires-in-days", "0"],
+        &["create", "CI", "--scope", "read", "--expires-in-days", "0"],
         "",
         "0 is not in 1..=36500",
     );

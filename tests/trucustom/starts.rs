@@ -5,10 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::thread;
 
-use serde_json::{Value, json};
-
-use crate::client::Client;
-use crate::examples::{Example, assert_does_not_start, command};
+use crate::examples::{Example, assert_does_not_start};
 use crate::file::DatabaseFile;
 use crate::postgres_server::PostgresServer;
 use crate::redis_server::RedisServer;
@@ -20,7 +17,7 @@ const STATUSES: &[u16] = &[200, 201, 401, 404, 422];
 fn on_sqlite_it_serves_what_it_prints_and_keeps_it() {
     let file = DatabaseFile::new("trucustom");
     let again = serves_and_keeps(file.path(), &[]);
-    run_client(&again);
+    crate::example_client::lists_the_products(&again);
     again.stop();
 }
 
@@ -123,35 +120,6 @@ fn two_first_starts_at_once_make_one_key() {
     }
 }
 
-#[tokio::test]
-async fn asked_to_terminate_it_writes_the_uses_and_ends_well() {
-    const USES: usize = 37;
-    let file = DatabaseFile::new("trucustom_term");
-    let example = Example::start("trucustom", &[("STORE", file.path())]);
-    let (client, key) = (Client::new(&example.base), example.key.clone().unwrap());
-    for _ in 0..USES {
-        let answer = client.send("GET", "/api/v1/products", &key, &Value::Null);
-        assert_eq!(answer.await.unwrap().0, 200);
-    }
-    drop(client);
-    tokio::task::spawn_blocking(|| example.stop_by("TERM"))
-        .await
-        .unwrap();
-
-    let again = Example::start("trucustom", &[("STORE", file.path())]);
-    let client = Client::new(&again.base);
-    let get = async |path: &str| {
-        let answer = client.send("GET", path, &key, &Value::Null).await;
-        answer.unwrap().1
-    };
-    let keys = get("/api/v1/keys").await;
-    let id = keys["keys"][0]["id"].as_str().unwrap().to_owned();
-    let usage = get(&format!("/api/v1/keys/{id}/usage")).await;
-    let hours = usage["hours"].as_array().unwrap().iter();
-    let allowed: u64 = hours.map(|hour| hour["allowed"].as_u64().unwrap()).sum();
-    assert_eq!(json!(allowed), json!(USES));
-}
-
 #[test]
 fn what_keeps_it_from_starting_is_one_clear_line() {
     let expected = "error: expected a path, sqlite:///path, postgres://…, redis://… or memory: in \
@@ -197,31 +165,4 @@ fn does_not_start(variables: &[(&str, &str)], message: &str) {
     let errors = assert_does_not_start("trucustom", &variables, message);
     assert_eq!(errors.lines().count(), 1, "{errors}");
     assert!(!errors.contains("hunter2"), "{errors}");
-}
-
-fn run_client(example: &Example) {
-    let client = |key: &str| {
-        let mut client = command("client");
-        client.env("BASE_URL", &example.base);
-        client.env("TRUCUSTOM_API_KEY", key).output().unwrap()
-    };
-    let output = client(example.key.as_deref().unwrap());
-    let printed = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        printed.starts_with("{\"products\":[{\"id\":1,\"name\":\"Oak table\""),
-        "{printed}"
-    );
-    let unknown = format!("tc_{:064}", 0);
-    for (key, message) in [
-        (
-            &*unknown,
-            "error: the key is not valid (any more): ask for another\n",
-        ),
-        ("", "error: expected an API key in the environment variable"),
-    ] {
-        let output = client(key);
-        let errors = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1));
-        assert!(errors.starts_with(message), "{errors}");
-    }
 }

@@ -2,6 +2,7 @@
 
 use askama::Template;
 use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
 use axum::response::Response;
 use serde::Deserialize;
 use tower_api_key::store::AuditPageRequest;
@@ -37,8 +38,9 @@ struct Row {
 
 pub(super) async fn show(
     signed_in: SignedIn,
-    Query(cursor): Query<Cursor>,
+    cursor: Result<Query<Cursor>, QueryRejection>,
 ) -> Result<Response, Refusal> {
+    let Query(cursor) = cursor?;
     let mut request = AuditPageRequest::first(PAGE);
     if let Some(before) = cursor.before {
         request = request.before(before);

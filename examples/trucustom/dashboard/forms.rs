@@ -1,7 +1,8 @@
-//! Reading forms.
+//! Reading forms and paths.
 
 use axum::extract::rejection::FormRejection;
-use axum::extract::{Form, FromRequest, Request};
+use axum::extract::{self, Form, FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 use subtle::ConstantTimeEq as _;
@@ -47,6 +48,18 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
             Form::from_request(request, state).await;
         let Form(fields) = form.map_err(|_| Refusal::Malformed)?;
         Ok(Self(fields))
+    }
+}
+
+/// The id in a path.
+pub(super) struct Path(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Path {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let extract::Path(id) = extract::Path::from_request_parts(parts, state).await?;
+        Ok(Self(id))
     }
 }
 

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use askama::Template;
-use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use tower_api_key::ScopeSet;
@@ -11,7 +10,7 @@ use tower_api_key::manage::{ManageError, ManageErrorKind};
 use tower_api_key::record::{KeyId, KeyRecord, KeyUpdate};
 
 use super::create::{Choice, EXPIRATIONS, Input, is_about_input, issued_page};
-use super::forms::Fields;
+use super::forms::{Fields, Path};
 use super::key_page::conflict;
 use super::refusal::{Refusal, page, rendered, sentence};
 use super::router::Keys;
@@ -37,7 +36,7 @@ struct RevokePage {
     error: &'static str,
 }
 
-pub(super) async fn form(signed_in: SignedIn, Path(id): Path<String>) -> Result<Response, Refusal> {
+pub(super) async fn form(signed_in: SignedIn, Path(id): Path) -> Result<Response, Refusal> {
     let record = signed_in.key(&id).await?;
     let input = Input {
         name: record.name().to_owned(),
@@ -51,7 +50,7 @@ pub(super) async fn form(signed_in: SignedIn, Path(id): Path<String>) -> Result<
 
 pub(super) async fn submit(
     signed_in: SignedIn,
-    Path(id): Path<String>,
+    Path(id): Path,
     fields: Fields,
 ) -> Result<Response, Refusal> {
     fields.check(&signed_in)?;
@@ -79,7 +78,7 @@ pub(super) async fn submit(
 
 pub(super) async fn rotate(
     signed_in: SignedIn,
-    Path(id): Path<String>,
+    Path(id): Path,
     fields: Fields,
 ) -> Result<Response, Refusal> {
     let (key, keys) = checked(&signed_in, &id, &fields).await?;
@@ -107,7 +106,7 @@ pub(super) async fn rotate(
 /// Disables a key, or enables it again.
 pub(super) async fn switch(
     signed_in: SignedIn,
-    Path(id): Path<String>,
+    Path(id): Path,
     fields: Fields,
 ) -> Result<Response, Refusal> {
     let (key, keys) = checked(&signed_in, &id, &fields).await?;
@@ -119,10 +118,7 @@ pub(super) async fn switch(
     answer(&signed_in, &id, done).await
 }
 
-pub(super) async fn confirm(
-    signed_in: SignedIn,
-    Path(id): Path<String>,
-) -> Result<Response, Refusal> {
+pub(super) async fn confirm(signed_in: SignedIn, Path(id): Path) -> Result<Response, Refusal> {
     let record = signed_in.key(&id).await?;
     Ok(page(&RevokePage {
         frame: Frame::within(&signed_in, "keys"),
@@ -134,7 +130,7 @@ pub(super) async fn confirm(
 
 pub(super) async fn revoke(
     signed_in: SignedIn,
-    Path(id): Path<String>,
+    Path(id): Path,
     fields: Fields,
 ) -> Result<Response, Refusal> {
     let (key, keys) = checked(&signed_in, &id, &fields).await?;

@@ -2,6 +2,7 @@
 
 use askama::Template;
 use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
 use axum::response::Response;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use futures::try_join;
@@ -42,8 +43,9 @@ struct Row {
 
 pub(super) async fn show(
     signed_in: SignedIn,
-    Query(cursor): Query<Cursor>,
+    cursor: Result<Query<Cursor>, QueryRejection>,
 ) -> Result<Response, Refusal> {
+    let Query(cursor) = cursor?;
     let mut request = PageRequest::first(PAGE);
     if let Some(after) = &cursor.after {
         let after: KeyId = after.parse().map_err(|_| Refusal::NotFound)?;

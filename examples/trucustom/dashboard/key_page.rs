@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use tower_api_key::record::{KeyRecord, SecretVersion};
 
 use super::chart::{Chart, past};
+use super::forms::Path;
 use super::refusal::{Refusal, rendered};
 use super::shown::{Frame, ShownKey, Time};
 use super::signed_in::SignedIn;
@@ -46,7 +46,7 @@ impl Secret {
     }
 }
 
-pub(super) async fn show(signed_in: SignedIn, Path(id): Path<String>) -> Result<Response, Refusal> {
+pub(super) async fn show(signed_in: SignedIn, Path(id): Path) -> Result<Response, Refusal> {
     let record = signed_in.key(&id).await?;
     of(&signed_in, &record, StatusCode::OK, "").await
 }

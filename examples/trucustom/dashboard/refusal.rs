@@ -1,6 +1,7 @@
 //! What a page says when it can't do what was asked.
 
 use askama::Template;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
 use axum::response::{Html, IntoResponse, Response};
@@ -12,6 +13,8 @@ use super::shown::Frame;
 #[derive(Debug)]
 pub(super) enum Refusal {
     NotFound,
+    /// A page that takes no such request.
+    Method,
     /// A form of another site, or of another session.
     Forged,
     Malformed,
@@ -28,6 +31,11 @@ impl Refusal {
                 StatusCode::NOT_FOUND,
                 "Not found",
                 "There is no such page or key.",
+            ),
+            Self::Method => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "Nothing was done",
+                "This page can’t be asked for like this. Go back to the dashboard and try again.",
             ),
             Self::Forged => (
                 StatusCode::FORBIDDEN,
@@ -70,6 +78,19 @@ impl From<ManageError> for Refusal {
 impl From<tower_sessions::session::Error> for Refusal {
     fn from(_: tower_sessions::session::Error) -> Self {
         Self::Unavailable
+    }
+}
+
+/// A cursor or an id that no page of ours holds.
+impl From<QueryRejection> for Refusal {
+    fn from(_: QueryRejection) -> Self {
+        Self::NotFound
+    }
+}
+
+impl From<PathRejection> for Refusal {
+    fn from(_: PathRejection) -> Self {
+        Self::NotFound
     }
 }
 

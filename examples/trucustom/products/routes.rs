@@ -1,6 +1,6 @@
 //! The requests for products, of the account that the key belongs to.
 
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -47,9 +47,9 @@ async fn list(
 async fn show(
     identity: Identity,
     State(products): State<Products>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Product>, Problem> {
-    products.get(identity.owner(), number(&id)?).await.map(Json)
+    products.get(identity.owner(), number(id)?).await.map(Json)
 }
 
 async fn create(
@@ -66,37 +66,38 @@ async fn create(
 async fn replace(
     identity: Identity,
     State(products): State<Products>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     body: Result<Json<NewProduct>, JsonRejection>,
 ) -> Result<Json<Product>, Problem> {
     let Json(new) = body?;
-    let changed = products.change(identity.owner(), number(&id)?, new.into());
+    let changed = products.change(identity.owner(), number(id)?, new.into());
     changed.await.map(Json)
 }
 
 async fn change(
     identity: Identity,
     State(products): State<Products>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     body: Result<Json<ProductChange>, JsonRejection>,
 ) -> Result<Json<Product>, Problem> {
     let Json(change) = body?;
-    let changed = products.change(identity.owner(), number(&id)?, change);
+    let changed = products.change(identity.owner(), number(id)?, change);
     changed.await.map(Json)
 }
 
 async fn remove(
     identity: Identity,
     State(products): State<Products>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
-    products.delete(identity.owner(), number(&id)?).await?;
+    products.delete(identity.owner(), number(id)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// What is no number is the id of no product.
-fn number(id: &str) -> Result<i64, Problem> {
-    id.parse().map_err(|_| Problem::not_found())
+fn number(id: Result<Path<String>, PathRejection>) -> Result<i64, Problem> {
+    let id = id.ok().and_then(|Path(id)| id.parse().ok());
+    id.ok_or_else(Problem::not_found)
 }
 
 impl From<JsonRejection> for Problem {

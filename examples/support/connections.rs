@@ -1,0 +1,65 @@
+//! A server's connections, from the first to the end of the last.
+
+use std::error::Error;
+use std::pin::pin;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::{Body, Incoming};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tower::Service;
+
+/// How long requests that have begun may take when the server stops.
+const LONGEST_END: Duration = Duration::from_secs(10);
+
+/// Serves every connection until `stop` ends, then lets requests that have begun end: for a while, or until
+/// it is asked to stop once more.
+pub(crate) async fn serve<S, B, F>(
+    listener: TcpListener,
+    server: auto::Builder<TokioExecutor>,
+    service: S,
+    stop: impl Fn() -> F,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>, Future: Send> + Clone + Send + 'static,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    F: Future<Output = ()>,
+{
+    let connections = GracefulShutdown::new();
+    let mut stopped = pin!(stop());
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut stopped => break,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let service = TowerToHyperService::new(service.clone());
+                let connection = server.serve_connection(TokioIo::new(stream), service);
+                let connection = connections.watch(connection.into_owned());
+                tokio::spawn(async move {
+                    if let Err(error) = connection.await {
+                        eprintln!("a connection broke: {error}");
+                    }
+                });
+            }
+            Err(error) => {
+                eprintln!("cannot accept a connection: {error}");
+                // Where files have run out, to try again at once would only burn processor time.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    // Nobody is to wait for an answer that does not come.
+    drop(listener);
+    tokio::select! {
+        () = connections.shutdown() => return,
+        () = tokio::time::sleep(LONGEST_END) => {}
+        () = stop() => {}
+    }
+    eprintln!("requests that had not ended were cut off");
+}
