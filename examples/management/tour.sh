@@ -49,6 +49,28 @@ sleep 2.5
 request 401 'the old secret, no more' "$resource" -H "Authorization: Bearer $key"
 request 200 'the new secret' "$resource" -H "Authorization: Bearer $new"
 
+if [ "${resource##*/}" = products ]; then
+    product='{"name":"Oak table","price_cents":89900}'
+    manage 201 'make a product, which takes write' "$resource" -H "$json" -d "$product"
+    made=$resource/$(grep -oE '"id":[0-9]+' "$answer" | cut -d: -f2)
+    request 200 'look at it' "$made" -H "Authorization: Bearer $new"
+    manage 200 'replace it' -X PUT "$made" -H "$json" -d '{"name":"Oak desk","price_cents":69900}'
+    manage 200 'change its price' -X PATCH "$made" -H "$json" -d '{"price_cents":64900}'
+    request 403 'the new key may not change it' -X PATCH "$made" -H "Authorization: Bearer $new" \
+        -H "$json" -d '{"price_cents":1}'
+    request 403 'nor delete it' -X DELETE "$made" -H "Authorization: Bearer $new"
+    manage 204 'delete it, which takes delete' -X DELETE "$made"
+    request 404 'it is gone' "$made" -H "Authorization: Bearer $new"
+fi
+
+# As GNU writes it, or BSD.
+soon=$(date -u -d '+2 seconds' +%Y-%m-%dT%H:%M:%SZ 2>/dev/null || date -u -v+2S +%Y-%m-%dT%H:%M:%SZ)
+manage 201 'make a key that ends in 2 seconds' "$api/keys" -H "$json" \
+    -d "{\"name\":\"Short\",\"scopes\":[\"read\"],\"expires_at\":\"$soon\"}"
+short=$(plaintext)
+sleep 2
+request 401 'it has expired' "$resource" -H "Authorization: Bearer $short"
+
 manage 200 'its usage' "$api/keys/$id/usage"
 manage 200 'advice on it' "$api/keys/$id/advice"
 manage 200 'revoke it' "$api/keys/$id/revoke" -H "$json" -d '{"reason":"end of the tour"}'

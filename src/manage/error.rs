@@ -16,10 +16,6 @@ pub struct ManageError {
     kind: ManageErrorKind,
     key_id: Option<KeyId>,
     /// What of a key it is about, if it is one thing.
-    #[cfg_attr(
-        not(feature = "management"),
-        expect(dead_code, reason = "only an API names it")
-    )]
     field: Option<&'static str>,
     message: Cow<'static, str>,
     source: Option<Box<dyn Error + Send + Sync>>,
@@ -95,8 +91,19 @@ impl ManageError {
         self.kind
     }
 
-    #[cfg(feature = "management")]
-    pub(crate) fn field(&self) -> Option<&'static str> {
+    /// What of a key it is about, if it is about one thing: `name`, `scopes`, `expires_at` or
+    /// `metadata`.
+    ///
+    /// ```
+    /// use tower_api_key::{KeyManager, MemoryStore, NewKey};
+    ///
+    /// # futures::executor::block_on(async {
+    /// let keys = KeyManager::new(MemoryStore::new());
+    /// let error = keys.issue(NewKey::new("acct_42", "")).await.unwrap_err();
+    /// assert_eq!(error.field(), Some("name"));
+    /// # });
+    /// ```
+    pub fn field(&self) -> Option<&'static str> {
         self.field
     }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::error::ManageError;
-use super::limits::{check_metadata, check_reason, check_scopes, check_text, invalid};
+use super::limits::{check_metadata, check_name, check_reason, check_scopes, check_text, invalid};
 use crate::key::digest::{InvalidDigest, KeyDigest};
 use crate::key::token::KeyPrefix;
 use crate::record::id::KeyId;
@@ -143,7 +143,7 @@ impl LegacyKey {
     /// The record of the key, if it can be imported.
     pub(super) fn into_record(self, now: Timestamp) -> Result<KeyRecord, ManageError> {
         check_text("an owner", &self.owner)?;
-        check_text("a name", &self.name)?;
+        check_name(&self.name)?;
         let digest = self.digest.map_err(|error| invalid(error.to_string()))?;
         let scopes = self.scopes.map_err(|error| invalid(error.to_string()))?;
         check_scopes(&scopes)?;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::error::ManageError;
 use super::issued::IssuedKey;
-use super::limits::{check_end, check_metadata, check_scopes, check_text};
+use super::limits::{check_end, check_metadata, check_name, check_scopes, check_text};
 use super::manager::KeyManager;
 use super::mandate::Maker;
 use super::new_key::NewKey;
@@ -87,7 +87,7 @@ impl<S: KeyRegistry> KeyManager<S> {
         now: Timestamp,
     ) -> Result<IssuedKey, ManageError> {
         check_text("an owner", &new.owner)?;
-        check_text("a name", &new.name)?;
+        check_name(&new.name)?;
         check_scopes(&new.scopes)?;
         check_metadata(&new.metadata)?;
         check_end(expires_at, now)?;

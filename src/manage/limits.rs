@@ -26,6 +26,10 @@ pub(crate) fn check_text(what: &str, text: &str) -> Result<(), ManageError> {
     check_bounds(what, text, MAX_TEXT)
 }
 
+pub(crate) fn check_name(name: &str) -> Result<(), ManageError> {
+    check_text("a name", name).map_err(|error| error.about("name"))
+}
+
 pub(crate) fn check_reason(reason: &str) -> Result<(), ManageError> {
     check_bounds("a reason", reason, MAX_REASON)
 }
@@ -35,12 +39,17 @@ pub(crate) fn check_scopes(scopes: &ScopeSet) -> Result<(), ManageError> {
         let found = scopes.len();
         return Err(invalid(format!(
             "expected at most {MAX_SCOPES} scopes, found {found}"
-        )));
+        ))
+        .about("scopes"));
     }
     Ok(())
 }
 
 pub(crate) fn check_metadata(metadata: &Metadata) -> Result<(), ManageError> {
+    check_entries(metadata).map_err(|error| error.about("metadata"))
+}
+
+fn check_entries(metadata: &Metadata) -> Result<(), ManageError> {
     if metadata.len() > MAX_ENTRIES {
         let found = metadata.len();
         return Err(invalid(format!(

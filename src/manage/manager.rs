@@ -11,7 +11,7 @@ use super::advice::policy::AdvicePolicy;
 use super::error::{ManageError, ManageErrorKind};
 use super::issued::IssuedKey;
 use super::lifetime::later;
-use super::limits::{check_end, check_metadata, check_reason, check_scopes, check_text};
+use super::limits::{check_end, check_metadata, check_name, check_reason, check_scopes};
 use super::mandate::Maker;
 use super::policy::IssuePolicy;
 use crate::clock::{Clock, SystemClock};
@@ -117,7 +117,7 @@ impl<S: KeyRegistry> KeyManager<S> {
         update: KeyUpdate,
     ) -> Result<Arc<KeyRecord>, ManageError> {
         if let Some(name) = update.name() {
-            check_text("a name", name)?;
+            check_name(name)?;
         }
         if let Some(scopes) = update.scopes() {
             check_scopes(scopes)?;

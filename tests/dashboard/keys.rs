@@ -127,6 +127,66 @@ async fn a_wrong_form_names_every_field_and_makes_nothing() {
 }
 
 #[tokio::test]
+async fn what_the_crate_refuses_stands_beside_its_field() {
+    let mut fixture = fixture().await;
+    let form = fixture.browser.get("/dashboard/keys/new").await;
+    // It turns round what follows it.
+    for name in ["a\u{202e}b", "a\u{7}b", &"n".repeat(257)] {
+        let fields = [
+            ("csrf", form.field("csrf")),
+            ("token", form.field("token")),
+            ("name", name),
+            ("scope", "read"),
+            ("expiration", "30"),
+        ];
+        let page = fixture.browser.post(LIST, &fields).await;
+        assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+        let error =
+            "id=\"name-error\">Enter a name of at most 256 octets without control characters.";
+        assert!(page.text.contains(error), "{}", page.text);
+    }
+}
+
+#[tokio::test]
+async fn what_is_asked_for_wrongly_gets_a_page_of_the_dashboard() {
+    let mut fixture = fixture().await;
+    for (path, status) in [
+        ("/dashboard/audit?before=abc", StatusCode::NOT_FOUND),
+        ("/dashboard/audit?before=", StatusCode::NOT_FOUND),
+        ("/dashboard/keys?after=abc", StatusCode::NOT_FOUND),
+        ("/dashboard/keys?after=a&after=b", StatusCode::NOT_FOUND),
+        ("/dashboard/keys/%ff", StatusCode::NOT_FOUND),
+        ("/dashboard/keys/key_1/edit", StatusCode::NOT_FOUND),
+        ("/dashboard/sign-out", StatusCode::METHOD_NOT_ALLOWED),
+        ("/dashboard/nothing", StatusCode::NOT_FOUND),
+    ] {
+        let page = fixture.browser.get(path).await;
+        assert_eq!(page.status, status, "{path}");
+        assert!(page.text.starts_with("<!DOCTYPE html>"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_key_has_no_forms() {
+    let mut fixture = fixture().await;
+    let victim = fixture.victim().await;
+    fixture
+        .change(&victim, "revoke", &[("reason", "lost")])
+        .await;
+    for form in ["edit", "revoke"] {
+        let page = fixture
+            .browser
+            .get(&format!("{LIST}/{}/{form}", victim.id()))
+            .await;
+        let key = format!("{LIST}/{}", victim.id());
+        assert_eq!(
+            (page.status, page.location()),
+            (StatusCode::SEE_OTHER, &*key)
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_key_goes_through_its_life() {
     let mut fixture = fixture().await;
     let first = fixture.victim().await;

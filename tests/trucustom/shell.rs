@@ -124,6 +124,36 @@ async fn digests_of_older_keys_are_taken_over() {
     );
 }
 
+/// The commands of the walk-through, as they stand there.
+#[test]
+fn what_the_walk_through_says_works() {
+    const TEXT: &str = include_str!("../../examples/trucustom/README.md");
+    let shell = Shell::new("cli_readme");
+    let says = |command: &str| {
+        assert!(TEXT.contains(&format!("keys {command}")), "{command}");
+        command.split(' ').map(str::to_owned).collect::<Vec<_>>()
+    };
+    let run = |command: &str, id: &str| {
+        let words = says(command);
+        let words = words
+            .iter()
+            .map(|word| if word == "key_…" { id } else { word });
+        let words: Vec<_> = words.chain(["--json"]).collect();
+        shell.json(&words)
+    };
+    let made = run("create Tour --scope read --expires-in-days 90", "");
+    let id = made["id"].as_str().unwrap();
+    assert_eq!(
+        (&made["name"], &made["scopes"][0]),
+        (&"Tour".into(), &"read".into())
+    );
+    assert!(made["expires_at"].is_string());
+    assert!(run("rotate key_… --grace-seconds 86400", id)["key"].is_string());
+    assert_eq!(run("revoke key_… --reason leaked", id)["status"], "revoked");
+    let manager = run("create Management --scope keys:manage", "");
+    assert_eq!(manager["scopes"][0], "keys:manage");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_secret_that_cannot_be_printed_is_told_of() {

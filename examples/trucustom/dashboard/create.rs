@@ -6,7 +6,7 @@ use axum::response::Response;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use tower_api_key::manage::ManageErrorKind;
+use tower_api_key::manage::{ManageError, ManageErrorKind};
 use tower_api_key::record::KeyRecord;
 use tower_api_key::{ApiKey, NewKey, Scope, ScopeSet};
 
@@ -39,8 +39,6 @@ impl Input {
         };
         if input.name.is_empty() {
             input.name_error = "Enter a name.";
-        } else if input.name.len() > 256 || input.name.chars().any(char::is_control) {
-            input.name_error = "Enter a name of at most 256 octets without control characters.";
         }
         match fields
             .all("scope")
@@ -61,6 +59,23 @@ impl Input {
             &self.error,
         ];
         errors.into_iter().all(str::is_empty)
+    }
+
+    /// Takes up why a key was not made or changed.
+    pub(super) fn explain(&mut self, error: &ManageError) {
+        match error.field() {
+            Some("name") => {
+                self.name_error = "Enter a name of at most 256 octets without control characters.";
+            }
+            Some("scopes") => {
+                self.scopes_error = "The key you signed in with can give only scopes that it has.";
+            }
+            Some("expires_at") => {
+                self.expiration_error =
+                    "Choose a date no later than that of the key you signed in with.";
+            }
+            _ => self.error = sentence(&error.to_string()),
+        }
     }
 
     /// The chosen end; `latest` is that of the key that gives it.
@@ -180,7 +195,7 @@ pub(super) async fn submit(signed_in: SignedIn, fields: Fields) -> Result<Respon
             Ok(rendered(StatusCode::CONFLICT, &page))
         }
         Err(error) if is_about_input(error.kind()) => {
-            input.error = sentence(&error.to_string());
+            input.explain(&error);
             let page = form_page(&signed_in, input, token);
             Ok(rendered(StatusCode::UNPROCESSABLE_ENTITY, &page))
         }

@@ -12,7 +12,7 @@ use tower_api_key::record::{KeyId, KeyRecord, KeyUpdate};
 use super::create::{Choice, EXPIRATIONS, Input, is_about_input, issued_page};
 use super::forms::{Fields, Path};
 use super::key_page::conflict;
-use super::refusal::{Refusal, page, rendered, sentence};
+use super::refusal::{Refusal, page, rendered};
 use super::router::Keys;
 use super::shown::{Frame, ScopeBox, ShownKey, scope_boxes};
 use super::signed_in::SignedIn;
@@ -38,6 +38,9 @@ struct RevokePage {
 
 pub(super) async fn form(signed_in: SignedIn, Path(id): Path) -> Result<Response, Refusal> {
     let record = signed_in.key(&id).await?;
+    if record.revocation().is_some() {
+        return Ok(to_key(&id));
+    }
     let input = Input {
         name: record.name().to_owned(),
         scopes: record.scopes().clone(),
@@ -67,7 +70,7 @@ pub(super) async fn submit(
         let keys = signed_in.keys.if_revision(revision);
         match keys.update(&record.id(), update).await {
             Err(error) if is_about_input(error.kind()) => {
-                input.error = sentence(&error.to_string());
+                input.explain(&error);
             }
             done => return answer(&signed_in, &id, done).await,
         }
@@ -120,6 +123,9 @@ pub(super) async fn switch(
 
 pub(super) async fn confirm(signed_in: SignedIn, Path(id): Path) -> Result<Response, Refusal> {
     let record = signed_in.key(&id).await?;
+    if record.revocation().is_some() {
+        return Ok(to_key(&id));
+    }
     Ok(page(&RevokePage {
         frame: Frame::within(&signed_in, "keys"),
         key: ShownKey::new(&record, (&[], &[]), signed_in.now),
@@ -168,12 +174,16 @@ async fn answer<T>(
     done: Result<T, ManageError>,
 ) -> Result<Response, Refusal> {
     match done {
-        Ok(_) => Ok(Redirect::to(&format!("/dashboard/keys/{id}")).into_response()),
+        Ok(_) => Ok(to_key(id)),
         Err(error) if error.kind() == ManageErrorKind::RevisionMismatch => {
             conflict(signed_in, id).await
         }
         Err(error) => Err(error.into()),
     }
+}
+
+fn to_key(id: &str) -> Response {
+    Redirect::to(&format!("/dashboard/keys/{id}")).into_response()
 }
 
 fn edit_page(signed_in: &SignedIn, record: &KeyRecord, input: Input, revision: u64) -> EditPage {

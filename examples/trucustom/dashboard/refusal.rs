@@ -70,6 +70,11 @@ impl From<ManageError> for Refusal {
             ManageErrorKind::Store | ManageErrorKind::Randomness | ManageErrorKind::ClockUnset => {
                 Self::Unavailable
             }
+            ManageErrorKind::Exceeds => Self::Denied(
+                "The key you signed in with may not do this: it lacks a scope that this key has, or ends \
+                 before it does."
+                    .to_owned(),
+            ),
             _ => Self::Denied(sentence(&error.to_string())),
         }
     }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::json::Json;
 use super::problem::{FieldError, FieldErrorCode, Problem, ProblemCode};
 use crate::manage::error::ManageError;
-use crate::manage::limits::{MAX_SCOPES, check_metadata, check_reason, check_scopes, check_text};
+use crate::manage::limits::{MAX_SCOPES, check_metadata, check_name, check_reason, check_scopes};
 use crate::record::metadata::Metadata;
 use crate::scope::name::Scope;
 use crate::scope::set::ScopeSet;
@@ -48,7 +48,7 @@ impl Fields {
     /// A name: text that shows something.
     pub(super) fn name(&mut self, field: &'static str) -> Option<String> {
         let text = self.text(field)?;
-        self.checked(field, check_text("a name", &text), text)
+        self.checked(field, check_name(&text), text)
     }
 
     /// A reason: text, which may be empty.
