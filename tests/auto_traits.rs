@@ -138,6 +138,42 @@ fn users_can_move_share_and_clone_what_they_need() {
     object::<dyn Respond<Boxed> + Send + Sync>();
 }
 
+#[cfg(feature = "full")]
+#[test]
+fn so_they_can_with_what_features_add() {
+    use tower_api_key::integration::management::{
+        ApiKeySecurity, Authorise, ManagementApi, OwnerAuthoriser, Principal,
+    };
+    use tower_api_key::manage::IssuePolicy;
+    use tower_api_key::observe::TracingObserver;
+    use tower_api_key::store::{
+        CacheOptions, CachedStore, ChangeFeed, DeadlineStore, FeedEvent, PostgresOptions,
+        PostgresStore, RedisOptions, RedisStore, SqliteOptions, SqliteStore,
+    };
+    use tower_api_key::testing::FaultyStore;
+    use tower_api_key::usage::{
+        FlusherStats, UsageEvent, UsageFlusher, UsageFlusherError, UsageFlusherOptions,
+        UsageNotWritten, UsageObserver,
+    };
+
+    value::<(PostgresStore, RedisStore, SqliteStore)>();
+    value::<CachedStore<PostgresStore>>();
+    value::<(CacheOptions, PostgresOptions, RedisOptions, SqliteOptions)>();
+    value::<(UsageFlusherOptions, FlusherStats)>();
+    value::<(IssuePolicy, OwnerAuthoriser, Principal)>();
+    shared::<DeadlineStore<MemoryStore>>();
+    shared::<FaultyStore<MemoryStore>>();
+    shared::<UsageFlusher>();
+    shared::<(UsageEvent, FeedEvent, TracingObserver)>();
+    shared::<ManagementApi>();
+    shared::<ApiKeySecurity>();
+    error::<UsageFlusherError>();
+    error::<UsageNotWritten>();
+    object::<dyn Authorise>();
+    object::<dyn ChangeFeed>();
+    object::<dyn UsageObserver>();
+}
+
 /// Every seam as an object, from the request to the record.
 #[tokio::test]
 async fn objects_serve_from_end_to_end() {
