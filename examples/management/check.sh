@@ -2,6 +2,7 @@
 # Starts the example of that name on a free port, and runs the tour: `management`, or `trucustom`.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+. examples/management/listening.sh
 
 example=${1:-management}
 case $example in
@@ -17,12 +18,7 @@ LISTEN=127.0.0.1:0 STORE=$work/trucustom.db \
 server=$!
 trap 'kill "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
 
-for _ in $(seq 100); do
-    base=$(sed -n 's/^Listening on \(http:[^ ]*[0-9]\).*/\1/p' "$log")
-    [ -n "$base" ] && break
-    kill -0 "$server" || { cat "$log" >&2; exit 1; }
-    sleep 0.1
-done
+base=$(listening "$log" "$server")
 MANAGEMENT_KEY=$(grep -o 'tc_[0-9a-f]\{64\}' "$log" | head -1)
 export MANAGEMENT_KEY
 RESOURCE=$base/api/v1/$resource bash examples/management/tour.sh "$base/api/v1"

@@ -3,6 +3,7 @@
 # answer to that document. Needs Python 3 with venv, and curl.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+. examples/management/listening.sh
 
 EXAMPLES=${EXAMPLES:-60}
 SEED=${SEED:-1}
@@ -22,13 +23,7 @@ LISTEN=127.0.0.1:0 "${CARGO_TARGET_DIR:-target}/debug/examples/management" >"$lo
 server=$!
 trap 'kill "$server" 2>/dev/null || true' EXIT
 
-base=
-for _ in $(seq 100); do
-    base=$(sed -n 's/^Listening on \(http:[^ ]*[0-9]\).*/\1/p' "$log")
-    [ -n "$base" ] && break
-    kill -0 "$server" || { cat "$log" >&2; exit 1; }
-    sleep 0.1
-done
+base=$(listening "$log" "$server")
 key=$(grep -o 'tc_[0-9a-f]\{64\}' "$log" | head -1)
 
 own=$(curl -s "$base/api/v1/keys?limit=1" -H "X-API-Key: $key" | grep -o 'key_[0-9a-f]\{32\}' | head -1)
