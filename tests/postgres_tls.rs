@@ -4,17 +4,20 @@
 
 #[path = "support/postgres_keys.rs"]
 mod keys;
+#[path = "support/postgres_tls_server.rs"]
+mod postgres_tls_server;
 #[path = "support/postgres_server.rs"]
 mod server;
 
 use keys::digest;
-use server::{PASSWORD, PostgresServer};
+use postgres_tls_server::tls_server;
+use server::PASSWORD;
 use tower_api_key::KeyStore;
 use tower_api_key::store::{PostgresOptions, PostgresStore, StoreErrorKind};
 
 #[tokio::test]
 async fn tls_is_verified() {
-    let Some((server, authority)) = PostgresServer::start_with_tls() else {
+    let Some((server, authority)) = tls_server() else {
         return;
     };
     let refused = "no TLS with a certificate that is trusted for this host";

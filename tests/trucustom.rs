@@ -4,10 +4,12 @@
 
 #[path = "examples/mod.rs"]
 mod examples;
-#[path = "support/postgres_server.rs"]
-mod postgres_server;
+#[path = "support/postgres_tls_server.rs"]
+mod postgres_tls_server;
 #[path = "support/redis_server.rs"]
 mod redis_server;
+#[path = "support/postgres_server.rs"]
+mod server;
 
 #[path = "trucustom/client.rs"]
 mod client;

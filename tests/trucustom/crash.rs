@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use crate::client::Client;
 use crate::examples::Example;
 use crate::file::DatabaseFile;
-use crate::postgres_server::PostgresServer;
 use crate::redis_server::RedisServer;
+use crate::server::PostgresServer;
 
 const ROUNDS: usize = 5;
 /// It is killed when so much was answered in a round.

@@ -9,7 +9,7 @@ use tokio_postgres::NoTls;
 use crate::client::Client;
 use crate::examples::Example;
 use crate::file::DatabaseFile;
-use crate::postgres_server::PostgresServer;
+use crate::server::PostgresServer;
 
 const PRODUCTS: &str = "/api/v1/products";
 

@@ -7,8 +7,9 @@ use std::thread;
 
 use crate::examples::{Example, assert_does_not_start};
 use crate::file::DatabaseFile;
-use crate::postgres_server::PostgresServer;
+use crate::postgres_tls_server::tls_server;
 use crate::redis_server::RedisServer;
+use crate::server::PostgresServer;
 
 /// What the requests that it prints show.
 const STATUSES: &[u16] = &[200, 201, 401, 404, 422];
@@ -44,7 +45,7 @@ fn in_memory_it_serves_what_it_prints() {
 
 #[test]
 fn a_postgres_with_tls_keeps_all_of_it_encrypted() {
-    let Some((server, certificate)) = PostgresServer::start_with_tls() else {
+    let Some((server, certificate)) = tls_server() else {
         return;
     };
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("trucustom-authority.pem");
