@@ -9,6 +9,7 @@
 
 use std::env;
 use std::error::Error;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -58,7 +59,7 @@ async fn run() -> Result<(), Failure> {
     }
     let client = Client::builder(TokioExecutor::new()).build_http();
     let answer = products(&client, base.trim_end_matches('/'), &key).await?;
-    println!("{}", String::from_utf8_lossy(&answer));
+    writeln!(io::stdout(), "{}", String::from_utf8_lossy(&answer))?;
     Ok(())
 }
 

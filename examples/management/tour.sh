@@ -64,11 +64,12 @@ if [ "${resource##*/}" = products ]; then
 fi
 
 # As GNU writes it, or BSD.
-soon=$(date -u -d '+2 seconds' +%Y-%m-%dT%H:%M:%SZ 2>/dev/null || date -u -v+2S +%Y-%m-%dT%H:%M:%SZ)
-manage 201 'make a key that ends in 2 seconds' "$api/keys" -H "$json" \
+soon=$(date -u -d '+5 seconds' +%Y-%m-%dT%H:%M:%SZ 2>/dev/null || date -u -v+5S +%Y-%m-%dT%H:%M:%SZ)
+manage 201 'make a key that ends in 5 seconds' "$api/keys" -H "$json" \
     -d "{\"name\":\"Short\",\"scopes\":[\"read\"],\"expires_at\":\"$soon\"}"
 short=$(plaintext)
-sleep 2
+request 200 'use it' "$resource" -H "Authorization: Bearer $short"
+sleep 5
 request 401 'it has expired' "$resource" -H "Authorization: Bearer $short"
 
 manage 200 'its usage' "$api/keys/$id/usage"

@@ -1,6 +1,7 @@
 //! A server's connections, from the first to the end of the last.
 
 use std::error::Error;
+use std::io::{self, Write as _};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use tokio::net::TcpListener;
 use tower::Service;
 
 /// How long requests that have begun may take when the server stops.
-const LONGEST_END: Duration = Duration::from_secs(10);
+const LONGEST_END: Duration = Duration::from_secs(5);
 
 /// Serves every connection until `stop` ends, then lets requests that have begun end: for a while, or until
 /// it is asked to stop once more.
@@ -41,25 +42,29 @@ pub(crate) async fn serve<S, B, F>(
                 let service = TowerToHyperService::new(service.clone());
                 let connection = server.serve_connection(TokioIo::new(stream), service);
                 let connection = connections.watch(connection.into_owned());
-                tokio::spawn(async move {
-                    if let Err(error) = connection.await {
-                        eprintln!("a connection broke: {error}");
-                    }
-                });
+                // How a client ends its connection is its own affair.
+                tokio::spawn(async move { drop(connection.await) });
             }
             Err(error) => {
-                eprintln!("cannot accept a connection: {error}");
+                report(&format!("cannot accept a connection: {error}"));
                 // Where files have run out, to try again at once would only burn processor time.
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
     }
-    // Nobody is to wait for an answer that does not come.
+    // Heard from here on, though clients learn a moment later that it stops.
+    let mut stopped_again = pin!(stop());
+    let _ = futures::poll!(&mut stopped_again);
     drop(listener);
     tokio::select! {
         () = connections.shutdown() => return,
         () = tokio::time::sleep(LONGEST_END) => {}
-        () = stop() => {}
+        () = stopped_again => {}
     }
-    eprintln!("requests that had not ended were cut off");
+    report("requests that had not ended were cut off");
+}
+
+/// Where nobody can be told, the server goes on all the same.
+fn report(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }

@@ -161,7 +161,6 @@ async fn list(keys: &dashboard::Keys, account: &str, json: bool) -> Result<(), B
 struct Line {
     name: String,
     sha256: String,
-    #[serde(default)]
     scopes: Vec<Scope>,
 }
 
@@ -192,31 +191,41 @@ async fn import(keys: &dashboard::Keys, account: &str, json: bool) -> Result<(),
     });
     let refused: Vec<(u64, String)> = refused.collect();
     let stopped_before = report.stopped_before().map(|index| lines[index]);
-    if json {
+    if !json {
+        for (line, reason) in &refused {
+            report_line(&format!("line {line}: {reason}"));
+        }
+        if let Some(line) = stopped_before {
+            report_line(&format!(
+                "the store fails: nothing from line {line} on was tried"
+            ));
+        }
+    }
+    let told = if json {
         let refused = refused
             .iter()
             .map(|(line, reason)| json!({"line": line, "reason": reason}));
         let refused: Vec<_> = refused.collect();
-        let told = json!({
+        json!({
             "imported": report.imported(),
             "refused": refused,
             "stopped_before_line": stopped_before,
-        });
-        writeln!(io::stdout(), "{told}")?;
+        })
+        .to_string()
     } else {
-        writeln!(io::stdout(), "{} keys imported", report.imported())?;
-        for (line, reason) in &refused {
-            eprintln!("line {line}: {reason}");
-        }
-        if let Some(line) = stopped_before {
-            eprintln!("the store fails: nothing from line {line} on was tried");
-        }
-    }
+        format!("{} keys imported", report.imported())
+    };
+    let printed = writeln!(io::stdout(), "{told}");
     if report.is_complete() && refused.is_empty() {
-        Ok(())
+        Ok(printed?)
     } else {
         Err("not every key was imported".into())
     }
+}
+
+/// What nobody can be told of changes nothing.
+fn report_line(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 fn print_issued(issued: &IssuedKey, json: bool) -> Result<(), String> {
@@ -227,7 +236,7 @@ fn print_issued(issued: &IssuedKey, json: bool) -> Result<(), String> {
         writeln!(io::stdout(), "{shown}")
     } else {
         // The key alone on standard output, for a script or a pipe.
-        eprintln!("{id} {}", issued.record.name());
+        report_line(&format!("{id} {}", issued.record.name()));
         writeln!(io::stdout(), "{secret}")
     };
     printed.map_err(|error| {

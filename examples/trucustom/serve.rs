@@ -19,6 +19,7 @@ use tower_api_key::usage::{UsageEvent, UsageFlusher, UsageFlusherOptions, UsageM
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use crate::dashboard::{self, DashboardOptions};
+use crate::database::report;
 use crate::settings::{Place, Settings};
 use crate::stores::Stores;
 use crate::{connections, first_start, products, support};
@@ -36,7 +37,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     first_start::greet(&stores.keys, &settings.account, &base).await?;
 
     let monitor = UsageMonitor::new();
-    let options = UsageFlusherOptions::new().with_observer(report);
+    let options = UsageFlusherOptions::new().with_observer(report_usage);
     let flusher = UsageFlusher::spawn(monitor.clone(), stores.keys.store().clone(), options)?;
     let app = router(stores, &settings, monitor)?;
 
@@ -46,8 +47,10 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     // With a timer, hyper gives up on a client that never ends its headers.
     server.http1().timer(TokioTimer::new());
     connections::serve(listener, server, app, stop_signal).await;
-    flusher.shutdown().await?;
-    Ok(())
+    tokio::select! {
+        written = flusher.shutdown() => Ok(written?),
+        () = stop_signal() => Err("stopped before all uses were written".into()),
+    }
 }
 
 fn say(line: &str) -> io::Result<()> {
@@ -82,11 +85,18 @@ fn router(
         .route("/dashboard/", get(async || Redirect::to("/dashboard")))
         .nest("/dashboard", dashboard)
         .fallback(nothing_here)
+        .method_not_allowed_fallback(not_like_this)
         .layer(RequestBodyTimeoutLayer::new(LONGEST_PAUSE)))
 }
 
 /// How long a client may pause in the middle of a body.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+async fn not_like_this() -> impl IntoResponse {
+    let message = "This resource does not have that method.";
+    let body = json!({"error": "Method Not Allowed", "message": message});
+    (StatusCode::METHOD_NOT_ALLOWED, Json(body))
+}
 
 async fn nothing_here() -> impl IntoResponse {
     let message = "There is nothing here. The dashboard is at /dashboard, the API at /api/v1.";
@@ -94,13 +104,15 @@ async fn nothing_here() -> impl IntoResponse {
     (StatusCode::NOT_FOUND, Json(body))
 }
 
-fn report(event: &UsageEvent) {
+fn report_usage(event: &UsageEvent) {
     match event {
         UsageEvent::WriteFailed { failure, waiting } => {
-            eprintln!("error: {waiting} counts of uses wait to be written: {failure}");
+            report(&format!(
+                "{waiting} counts of uses wait to be written: {failure}"
+            ));
         }
         UsageEvent::Dropped { requests } => {
-            eprintln!("error: the counts of {requests} requests were dropped");
+            report(&format!("the counts of {requests} requests were dropped"));
         }
         _ => {}
     }
@@ -119,7 +131,7 @@ async fn stop_signal() {
                 }
                 return;
             }
-            Err(error) => eprintln!("only Ctrl-C stops this: {error}"),
+            Err(error) => report(&format!("only Ctrl-C stops this: {error}")),
         }
     }
     support::stop_signal().await;

@@ -8,7 +8,7 @@ use tower_api_key::store::{CacheOptions, CachedStore, PostgresStore, RedisStore,
 use tower_api_key::{KeyManager, KeyRegistry, MemoryStore};
 
 use crate::dashboard::Keys;
-use crate::database::{Outcome, Sqlite, in_time};
+use crate::database::{Outcome, Postgres, Sqlite, in_time};
 use crate::products::Products;
 use crate::sessions::Sessions;
 use crate::settings::Place;
@@ -38,8 +38,9 @@ impl Stores {
 async fn beside(place: &Place) -> Outcome<(Products, Sessions)> {
     let database = match place {
         Place::Postgres(url) => {
-            let products = Products::postgres(url).await?;
-            return Ok((products, Sessions::postgres(url).await?));
+            let database = Postgres::new(url)?;
+            let products = Products::postgres(database.clone()).await?;
+            return Ok((products, Sessions::postgres(database).await?));
         }
         Place::Sqlite(path) => Sqlite::open(path)?,
         Place::Redis(_) | Place::Memory => Sqlite::memory()?,

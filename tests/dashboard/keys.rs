@@ -130,8 +130,13 @@ async fn a_wrong_form_names_every_field_and_makes_nothing() {
 async fn what_the_crate_refuses_stands_beside_its_field() {
     let mut fixture = fixture().await;
     let form = fixture.browser.get("/dashboard/keys/new").await;
-    // It turns round what follows it.
-    for name in ["a\u{202e}b", "a\u{7}b", &"n".repeat(257)] {
+    let long = "n".repeat(257);
+    for (name, message) in [
+        // It turns round what follows it.
+        ("a\u{202e}b", "Expected a name without control characters."),
+        ("\u{200b}", "Expected a name, found an empty text."),
+        (&long, "Expected a name of at most 256 octets, found 257."),
+    ] {
         let fields = [
             ("csrf", form.field("csrf")),
             ("token", form.field("token")),
@@ -141,9 +146,8 @@ async fn what_the_crate_refuses_stands_beside_its_field() {
         ];
         let page = fixture.browser.post(LIST, &fields).await;
         assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
-        let error =
-            "id=\"name-error\">Enter a name of at most 256 octets without control characters.";
-        assert!(page.text.contains(error), "{}", page.text);
+        let error = format!("id=\"name-error\">{message}");
+        assert!(page.text.contains(&error), "{}", page.text);
     }
 }
 
@@ -164,6 +168,9 @@ async fn what_is_asked_for_wrongly_gets_a_page_of_the_dashboard() {
         assert_eq!(page.status, status, "{path}");
         assert!(page.text.starts_with("<!DOCTYPE html>"), "{path}");
     }
+    let page = fixture.browser.post("/dashboard/style.css", &[]).await;
+    assert_eq!(page.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert!(page.text.starts_with("<!DOCTYPE html>"));
 }
 
 #[tokio::test]

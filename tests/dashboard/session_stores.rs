@@ -8,6 +8,7 @@ use tower_sessions::cookie::time::{Duration as Span, OffsetDateTime};
 use tower_sessions::session::{Id, Record};
 
 use crate::browser::sessions;
+use crate::database::Postgres;
 use crate::redis_server::RedisServer;
 use crate::sessions::{MAX_SESSIONS, MAX_SESSIONS_OF_KEY, Sessions};
 
@@ -24,7 +25,10 @@ async fn in_postgres() {
     let Some(server) = PostgresServer::start() else {
         return;
     };
-    let open = async || Sessions::postgres(&server.url()).await.unwrap();
+    let open = async || {
+        let database = Postgres::new(&server.url()).unwrap();
+        Sessions::postgres(database).await.unwrap()
+    };
     let sessions = open().await;
     keeps_to_it(&sessions).await;
     outlives(&sessions, &open().await).await;
@@ -118,6 +122,8 @@ async fn keeps_to_it(sessions: &Sessions) {
     for number in 1..MAX_SESSIONS - MAX_SESSIONS_OF_KEY {
         new(sessions, &format!("key_{}", number + 2)).await;
     }
+    // All are full; who has too many ends one of their own, and only then another's is ended.
+    new(sessions, "key_1").await;
     assert!(is_there(sessions, &other).await);
     new(sessions, "key_3").await;
     assert!(!is_there(sessions, &other).await);

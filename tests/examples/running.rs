@@ -27,8 +27,14 @@ pub(crate) struct Example {
 impl Example {
     pub(crate) fn start(name: &str, variables: &[(&str, &str)]) -> Self {
         let mut command = command(name);
+        command.envs(variables.iter().copied());
+        Self::run(command)
+    }
+
+    /// Starts what is called like this, on any free port.
+    pub(crate) fn run(mut command: Command) -> Self {
         command.env("LISTEN", "127.0.0.1:0").stdout(Stdio::piped());
-        let mut child = command.envs(variables.iter().copied()).spawn().unwrap();
+        let mut child = command.spawn().unwrap();
         let output = lines(child.stdout.take().unwrap());
         let mut example = Self {
             child,

@@ -1,6 +1,7 @@
 //! A database that is locked, or falls silent, while the product is used.
 
 use std::process::Command;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -54,12 +55,16 @@ async fn a_locked_file_keeps_nobody_from_reading_and_nothing_is_made_late() {
 
     let holder = Connection::open(file.path()).unwrap();
     holder.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let three = tokio::join!(product.create(), product.create(), async {
-        let read = product.send("GET", PRODUCTS, Value::Null).await;
-        assert_eq!(read.0, 200);
+    let writers = futures::future::join_all([(); 4].map(|()| product.create()));
+    let reader = async {
+        let read = product.send("GET", PRODUCTS, Value::Null);
+        // Long before the writers give up.
+        let read = tokio::time::timeout(Duration::from_secs(3), read).await;
+        assert_eq!(read.unwrap().0, 200);
         assert!(product.client.is_signed_in(&product.cookie).await);
-    });
-    for (status, body) in [three.0, three.1] {
+    };
+    let (written, ()) = tokio::join!(writers, reader);
+    for (status, body) in written {
         assert_eq!(status, 503);
         let told = "A change may have been made all the same: look before you repeat it.";
         assert!(body["message"].as_str().unwrap().ends_with(told));
@@ -83,11 +88,12 @@ async fn a_locked_row_keeps_nobody_from_the_others_and_is_not_changed_late() {
     let lock = "BEGIN; UPDATE trucustom_products SET price_cents = 5 WHERE id = 1";
     holder.batch_execute(lock).await.unwrap();
     let path = format!("{PRODUCTS}/1");
-    let (changed, read) = tokio::join!(
-        product.send("PATCH", &path, json!({"price_cents": 77})),
-        product.send("GET", PRODUCTS, Value::Null),
-    );
-    assert_eq!((changed.0, read.0), (503, 200));
+    // As many as there are connections.
+    let change = || product.send("PATCH", &path, json!({"price_cents": 77}));
+    let changes = futures::future::join_all([(); 8].map(|()| change()));
+    let (answers, read) = tokio::join!(changes, product.send("GET", PRODUCTS, Value::Null));
+    assert_eq!(read.0, 200);
+    assert!(answers.iter().all(|(status, _)| *status == 503));
     assert!(product.client.is_signed_in(&product.cookie).await);
     holder.batch_execute("ROLLBACK").await.unwrap();
     let (_, found) = product.send("GET", &path, Value::Null).await;
@@ -112,11 +118,9 @@ async fn a_connection_that_falls_silent_is_replaced() {
             assert!(kill.status().unwrap().success());
         }
     };
-    assert_eq!(silent.lines().count(), 2, "of products, and of sessions");
+    assert!(!silent.is_empty());
     signal("STOP");
-    assert_eq!(product.send("GET", PRODUCTS, Value::Null).await.0, 503);
     assert_eq!(product.send("GET", PRODUCTS, Value::Null).await.0, 200);
-    assert!(!product.client.is_signed_in(&product.cookie).await);
     assert!(product.client.is_signed_in(&product.cookie).await);
     signal("CONT");
 }

@@ -114,7 +114,7 @@ async fn digests_of_older_keys_are_taken_over() {
     shell.fails(&["import"], &secret, message);
     let output = shell.keys(&["import"], &secret);
     assert!(!String::from_utf8(output.stderr).unwrap().contains(key));
-    let bad = format!("\n{line}\n{{\"name\":\"short\",\"sha256\":\"abc\"}}\n");
+    let bad = format!("\n{line}\n{{\"name\":\"short\",\"sha256\":\"abc\",\"scopes\":[]}}\n");
     let output = shell.keys(&["import"], &bad);
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
@@ -178,6 +178,30 @@ fn a_secret_that_cannot_be_printed_is_told_of() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     assert_eq!(keys(&["list"], writer.into()), (Some(0), String::new()));
+}
+
+#[test]
+fn what_an_import_refuses_is_told_whoever_reads_the_rest() {
+    let file = DatabaseFile::new("cli_pipe");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut import = command("trucustom");
+    import.args(["keys", "import"]).env("STORE", file.path());
+    import
+        .stdin(Stdio::piped())
+        .stdout(writer)
+        .stderr(Stdio::piped());
+    let mut child = import.spawn().unwrap();
+    // The command holds the end of the pipe that nobody reads.
+    drop(import);
+    let line = b"{\"name\":\"short\",\"sha256\":\"abc\",\"scopes\":[]}\n";
+    child.stdin.take().unwrap().write_all(line).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "line 1: expected a digest of 64 hexadecimal digits\nerror: not every key was imported\n"
+    );
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Making keys, and showing each once.
 
+use std::borrow::Cow;
+
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -23,11 +25,16 @@ pub(super) struct Input {
     pub(super) scopes: ScopeSet,
     pub(super) expiration: String,
     pub(super) date: String,
-    pub(super) name_error: &'static str,
-    pub(super) scopes_error: &'static str,
-    pub(super) expiration_error: &'static str,
-    pub(super) error: String,
+    pub(super) name_error: Text,
+    pub(super) scopes_error: Text,
+    pub(super) expiration_error: Text,
+    pub(super) error: Text,
 }
+
+type Text = Cow<'static, str>;
+
+const LACKED: &str = "The key you signed in with can give only scopes that it has.";
+const TOO_LATE: &str = "Choose a date no later than that of the key you signed in with.";
 
 impl Input {
     pub(super) fn of(fields: &Fields) -> Self {
@@ -38,7 +45,7 @@ impl Input {
             ..Self::default()
         };
         if input.name.is_empty() {
-            input.name_error = "Enter a name.";
+            input.name_error = "Enter a name.".into();
         }
         match fields
             .all("scope")
@@ -46,35 +53,32 @@ impl Input {
             .collect::<Result<ScopeSet, _>>()
         {
             Ok(scopes) => input.scopes = scopes,
-            Err(_) => input.scopes_error = "Choose among the scopes that are shown.",
+            Err(_) => input.scopes_error = "Choose among the scopes that are shown.".into(),
         }
         input
     }
 
     pub(super) fn is_right(&self) -> bool {
         let errors = [
-            self.name_error,
-            self.scopes_error,
-            self.expiration_error,
+            &self.name_error,
+            &self.scopes_error,
+            &self.expiration_error,
             &self.error,
         ];
-        errors.into_iter().all(str::is_empty)
+        errors.into_iter().all(|error| error.is_empty())
     }
 
     /// Takes up why a key was not made or changed.
     pub(super) fn explain(&mut self, error: &ManageError) {
+        let exceeds = error.kind() == ManageErrorKind::Exceeds;
+        let text = || sentence(&error.to_string()).into();
         match error.field() {
-            Some("name") => {
-                self.name_error = "Enter a name of at most 256 octets without control characters.";
-            }
-            Some("scopes") => {
-                self.scopes_error = "The key you signed in with can give only scopes that it has.";
-            }
-            Some("expires_at") => {
-                self.expiration_error =
-                    "Choose a date no later than that of the key you signed in with.";
-            }
-            _ => self.error = sentence(&error.to_string()),
+            Some("name") => self.name_error = text(),
+            Some("scopes") if exceeds => self.scopes_error = LACKED.into(),
+            Some("scopes") => self.scopes_error = text(),
+            Some("expires_at") if exceeds => self.expiration_error = TOO_LATE.into(),
+            Some("expires_at") => self.expiration_error = text(),
+            _ => self.error = text(),
         }
     }
 
@@ -87,7 +91,7 @@ impl Input {
             "365" => in_days(365),
             "never" => {
                 if latest.is_some() {
-                    self.expiration_error = "The key you signed in with expires, so it can make no key that never does.";
+                    self.expiration_error = "The key you signed in with expires, so it can make no key that never does.".into();
                 }
                 return None;
             }
@@ -95,13 +99,12 @@ impl Input {
             _ => None,
         };
         match end {
-            None => self.expiration_error = "Choose an expiration date.",
+            None => self.expiration_error = "Choose an expiration date.".into(),
             Some(end) if end <= now => {
-                self.expiration_error = "Choose a date in the future.";
+                self.expiration_error = "Choose a date in the future.".into();
             }
             Some(end) if latest.is_some_and(|latest| end > latest) => {
-                self.expiration_error =
-                    "Choose a date no later than that of the key you signed in with.";
+                self.expiration_error = TOO_LATE.into();
             }
             Some(_) => {}
         }
@@ -166,7 +169,7 @@ pub(super) async fn submit(signed_in: SignedIn, fields: Fields) -> Result<Respon
         return Err(Refusal::Malformed);
     }
     if !signed_in.record.scopes().contains_all(&input.scopes) {
-        input.scopes_error = "The key you signed in with can give only scopes that it has.";
+        input.scopes_error = LACKED.into();
     }
     if !input.is_right() {
         let page = form_page(&signed_in, input, token);

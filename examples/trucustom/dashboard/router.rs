@@ -102,14 +102,14 @@ pub(crate) fn router(keys: Keys, sessions: Sessions, options: DashboardOptions) 
             get(key_change::confirm).post(key_change::revoke),
         )
         .route("/audit", get(audit::show))
+        .route("/style.css", get(style))
+        .route("/copy.js", get(script))
+        .route("/icon.svg", get(icon))
         .fallback(|| async { Refusal::NotFound })
         .method_not_allowed_fallback(|| async { Refusal::Method })
         .layer(sessions)
         .layer(CsrfLayer::new().with_rejection_response(|_| cross_origin()))
         .layer(DefaultBodyLimit::max(64 * 1_024))
-        .route("/style.css", get(style))
-        .route("/copy.js", get(script))
-        .route("/icon.svg", get(icon))
         .with_state(shared);
     HEADERS.into_iter().fold(router, |router, (name, value)| {
         let value = HeaderValue::from_static(value);

@@ -4,6 +4,8 @@ mod postgres;
 mod sqlite;
 
 use std::error::Error;
+use std::fmt::Display;
+use std::io::{self, Write as _};
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -11,10 +13,15 @@ use tokio::time::timeout;
 pub(crate) use postgres::Postgres;
 pub(crate) use sqlite::Sqlite;
 
+/// Tells the operator; where nobody can be told, the request goes on all the same.
+pub(crate) fn report(error: &dyn Display) {
+    let _ = writeln!(io::stderr(), "error: {error}");
+}
+
 pub(crate) type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// How long a request waits for a database; the limits of each are below, so that it says more of why
-/// it does not answer, and so that what is answered by an error is not done later.
+/// How long a request waits for a database. The limits of each are below, so that it says more of why it
+/// does not answer, and has given up by itself.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// What a database answers in time, or all that it says of why not.

@@ -3,47 +3,65 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime,
+};
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
-use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, Row};
+use tokio_postgres::{Config, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::Outcome;
 
-/// What the server is to give up by itself, so that what is answered by an error is not done later.
-const LIMITS: &str = "SET statement_timeout = '3s'; SET lock_timeout = '1s'";
-/// How long to wait for a connection, or for an answer, before the connection counts as broken.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// What the server gives up by itself.
+const LIMITS: &str = "SET statement_timeout = '2s'; SET lock_timeout = '500ms'";
+/// How long to wait for an answer before the connection counts as broken.
+const PATIENCE: Duration = Duration::from_secs(3);
+const MOST_CONNECTIONS: usize = 8;
 
-/// One connection, shared by all requests, and replaced when it breaks or falls silent.
+/// A few connections; a statement has one for itself, so that none waits for another's locks.
 #[derive(Clone)]
-pub(crate) struct Postgres {
-    config: Config,
-    tls: MakeRustlsConnect,
-    client: Arc<Mutex<Option<Arc<Client>>>>,
-}
+pub(crate) struct Postgres(Pool);
 
 impl Postgres {
-    /// Connects as the URL says, and makes what is not there yet.
-    ///
     /// Where the URL asks for TLS, the certificate must be one that the operating system trusts, or those
     /// in the file that the variable `SSL_CERT_FILE` names.
-    pub(crate) async fn connect(url: &str, schema: &str) -> Outcome<Self> {
-        let database = Self {
-            config: config(url)?,
-            tls: tls()?,
-            client: Arc::default(),
+    pub(crate) fn new(url: &str) -> Outcome<Self> {
+        let recycling = ManagerConfig {
+            recycling_method: RecyclingMethod::Verified,
         };
+        let manager = Manager::from_config(config(url)?, tls()?, recycling);
+        let limit = Hook::async_fn(|client, _| {
+            Box::pin(async move {
+                let limited = client.batch_execute(LIMITS).await;
+                limited.map_err(HookError::Backend)
+            })
+        });
+        // All of these together, and a statement, end before a request does.
+        let pool = Pool::builder(manager)
+            .max_size(MOST_CONNECTIONS)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(Duration::from_secs(1)))
+            .recycle_timeout(Some(Duration::from_millis(500)))
+            .create_timeout(Some(Duration::from_secs(1)))
+            .post_create(limit);
+        Ok(Self(pool.build()?))
+    }
+
+    /// Makes a table, and what goes with it, where there is none.
+    pub(crate) async fn make(&self, table: &str, schema: &str) -> Outcome<()> {
+        let client = self.0.get().await?;
+        let find = "SELECT to_regclass($1) IS NOT NULL";
+        if client.query_one(find, &[&table]).await?.try_get(0)? {
+            return Ok(());
+        }
         // All of it is one transaction, and the lock ends with it: the second of two processes that do
         // this at once would be refused.
         let statements = format!("SELECT pg_advisory_xact_lock(5279417034851162); {schema}");
-        let client = database.client().await?;
-        client.batch_execute(&statements).await?;
-        Ok(database)
+        Ok(client.batch_execute(&statements).await?)
     }
 
     pub(crate) async fn rows(
@@ -51,60 +69,38 @@ impl Postgres {
         sql: &str,
         values: &[&(dyn ToSql + Sync)],
     ) -> Outcome<Vec<Row>> {
-        let client = self.client().await?;
+        let client = self.0.get().await?;
         if let Ok(answer) = timeout(PATIENCE, client.query(sql, values)).await {
             return Ok(answer?);
         }
-        let mut current = self.client.lock().await;
-        if current
-            .as_ref()
-            .is_some_and(|one| Arc::ptr_eq(one, &client))
-        {
-            *current = None;
-        }
+        // It goes back to no one.
+        drop(Object::take(client));
         Err("expected an answer from PostgreSQL, found none".into())
     }
-
-    /// The connection, or a new one where it was lost.
-    async fn client(&self) -> Outcome<Arc<Client>> {
-        let mut current = self.client.lock().await;
-        if let Some(client) = current.as_ref().filter(|client| !client.is_closed()) {
-            return Ok(client.clone());
-        }
-        let client = timeout(PATIENCE, connect(&self.config, &self.tls)).await??;
-        Ok(current.insert(Arc::new(client)).clone())
-    }
-}
-
-async fn connect(config: &Config, tls: &MakeRustlsConnect) -> Outcome<Client> {
-    let (client, connection) = config.connect(tls.clone()).await?;
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            eprintln!("error: a connection for products or sessions was lost: {error}");
-        }
-    });
-    client.batch_execute(LIMITS).await?;
-    Ok(client)
 }
 
 fn config(url: &str) -> Outcome<Config> {
-    // What is used of TLS is always verified, as PostgreSQL calls it by these names.
-    let url = match url.rsplit_once('?') {
-        Some((start, options)) => {
-            let options = options.replace("sslmode=verify-full", "sslmode=require");
-            let options = options.replace("sslmode=verify-ca", "sslmode=require");
-            format!("{start}?{options}")
-        }
-        None => url.to_owned(),
-    };
-    let mut config: Config = url.parse()?;
-    config
-        .target_session_attrs(TargetSessionAttrs::ReadWrite)
-        .application_name("trucustom")
-        .connect_timeout(Duration::from_secs(3))
-        .keepalives_idle(Duration::from_secs(30))
-        .tcp_user_timeout(Duration::from_secs(10));
+    let mut config: Config = verified_as_required(url).parse()?;
+    config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+    if config.get_application_name().is_none() {
+        config.application_name("trucustom");
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(Duration::from_secs(10));
+    }
     Ok(config)
+}
+
+/// What is used of TLS is always verified, so `verify-ca` and `verify-full` mean `require`.
+fn verified_as_required(url: &str) -> String {
+    let Some((start, options)) = url.rsplit_once('?') else {
+        return url.to_owned();
+    };
+    let options = options.split('&').map(|option| match option {
+        "sslmode=verify-ca" | "sslmode=verify-full" => "sslmode=require",
+        other => other,
+    });
+    format!("{start}?{}", options.collect::<Vec<_>>().join("&"))
 }
 
 fn tls() -> Outcome<MakeRustlsConnect> {

@@ -2,12 +2,16 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::Mutex;
 
 use super::Outcome;
+
+/// How long a request waits for its turn, and for the locks of other processes; it ends before the
+/// request does.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// A connection to write and one to read, so that no reader waits for a writer.
 #[derive(Clone)]
@@ -19,14 +23,14 @@ pub(crate) struct Sqlite {
 impl Sqlite {
     pub(crate) fn open(path: &Path) -> rusqlite::Result<Self> {
         Ok(Self {
-            writer: shared(Connection::open(path)?)?,
-            reader: shared(Connection::open(path)?)?,
+            writer: shared(Connection::open(path)?),
+            reader: shared(Connection::open(path)?),
         })
     }
 
     /// What ends with the process.
     pub(crate) fn memory() -> rusqlite::Result<Self> {
-        let only = shared(Connection::open_in_memory()?)?;
+        let only = shared(Connection::open_in_memory()?);
         Ok(Self {
             writer: only.clone(),
             reader: only,
@@ -48,10 +52,8 @@ impl Sqlite {
     }
 }
 
-fn shared(connection: Connection) -> rusqlite::Result<Arc<Mutex<Connection>>> {
-    // Another process may be writing.
-    connection.busy_timeout(Duration::from_secs(2))?;
-    Ok(Arc::new(Mutex::new(connection)))
+fn shared(connection: Connection) -> Arc<Mutex<Connection>> {
+    Arc::new(Mutex::new(connection))
 }
 
 /// Works off the threads that serve requests. Who no longer waits for its turn has nothing done.
@@ -59,6 +61,12 @@ async fn run<T: Send + 'static>(
     connection: &Arc<Mutex<Connection>>,
     work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
 ) -> Outcome<T> {
+    let began = Instant::now();
     let mut connection = connection.clone().lock_owned().await;
-    Ok(tokio::task::spawn_blocking(move || work(&mut connection)).await??)
+    let work = move || {
+        let left = PATIENCE.saturating_sub(began.elapsed());
+        connection.busy_timeout(left)?;
+        work(&mut connection)
+    };
+    Ok(tokio::task::spawn_blocking(work).await??)
 }

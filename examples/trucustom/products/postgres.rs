@@ -11,7 +11,7 @@ use crate::database::{Outcome, Postgres};
 pub(super) struct PostgresShelf(Postgres);
 
 impl PostgresShelf {
-    pub(super) async fn open(url: &str) -> Outcome<Self> {
+    pub(super) async fn open(database: Postgres) -> Outcome<Self> {
         let schema = "CREATE TABLE IF NOT EXISTS trucustom_products (
                  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
                  owner text NOT NULL,
@@ -20,7 +20,8 @@ impl PostgresShelf {
              );
              CREATE INDEX IF NOT EXISTS trucustom_products_of_owner
                  ON trucustom_products (owner, id);";
-        Ok(Self(Postgres::connect(url, schema).await?))
+        database.make("trucustom_products", schema).await?;
+        Ok(Self(database))
     }
 
     async fn one(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Outcome<Option<Product>> {

@@ -9,7 +9,7 @@ use super::problem::Problem;
 use super::product::{NewProduct, Page, Product, ProductChange, check_name};
 use super::shelf::Shelf;
 use super::sqlite::SqliteShelf;
-use crate::database::{Outcome, Sqlite, in_time};
+use crate::database::{Outcome, Postgres, Sqlite, in_time, report};
 
 #[derive(Clone)]
 pub(crate) struct Products(Arc<dyn Shelf>);
@@ -19,8 +19,8 @@ impl Products {
         Ok(Self(Arc::new(SqliteShelf::open(database).await?)))
     }
 
-    pub(crate) async fn postgres(url: &str) -> Outcome<Self> {
-        Ok(Self(Arc::new(PostgresShelf::open(url).await?)))
+    pub(crate) async fn postgres(database: Postgres) -> Outcome<Self> {
+        Ok(Self(Arc::new(PostgresShelf::open(database).await?)))
     }
 
     pub(super) async fn list(&self, owner: &str, after: i64) -> Result<Page, Problem> {
@@ -57,7 +57,7 @@ impl Products {
 /// What a shelf answers. Why it does not is for the operator, not for the client.
 async fn answer<T>(work: impl Future<Output = Outcome<T>>) -> Result<T, Problem> {
     in_time(work).await.map_err(|error| {
-        eprintln!("error: the products cannot be reached: {error}");
+        report(&format!("the products cannot be reached: {error}"));
         let message = "Products cannot be reached at the moment. A change may have been made all the \
                        same: look before you repeat it.";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, message)

@@ -15,7 +15,7 @@ use tower_sessions::cookie::time::OffsetDateTime;
 use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::{Error, Result};
 
-use crate::database::{Outcome, Sqlite, in_time};
+use crate::database::{Outcome, Postgres, Sqlite, in_time, report};
 
 /// The most sessions at a time; one more ends the oldest.
 pub(crate) const MAX_SESSIONS: i64 = 10_000;
@@ -57,8 +57,9 @@ impl Sessions {
         Ok(Self(Arc::new(sqlite::SqliteShelf::open(database).await?)))
     }
 
-    pub(crate) async fn postgres(url: &str) -> Outcome<Self> {
-        Ok(Self(Arc::new(postgres::PostgresShelf::open(url).await?)))
+    pub(crate) async fn postgres(database: Postgres) -> Outcome<Self> {
+        let shelf = postgres::PostgresShelf::open(database).await?;
+        Ok(Self(Arc::new(shelf)))
     }
 
     pub(crate) async fn redis(url: &str) -> Outcome<Self> {
@@ -119,7 +120,7 @@ fn digest(id: Id) -> SessionDigest {
 
 async fn answer<T>(work: impl Future<Output = Outcome<T>>) -> Result<T> {
     in_time(work).await.map_err(|error| {
-        eprintln!("error: the sessions cannot be reached: {error}");
+        report(&format!("the sessions cannot be reached: {error}"));
         Error::Backend(error.to_string())
     })
 }

@@ -8,7 +8,7 @@ use crate::database::{Outcome, Postgres};
 pub(super) struct PostgresShelf(Postgres);
 
 impl PostgresShelf {
-    pub(super) async fn open(url: &str) -> Outcome<Self> {
+    pub(super) async fn open(database: Postgres) -> Outcome<Self> {
         let schema = "CREATE TABLE IF NOT EXISTS trucustom_sessions (
                  number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
                  digest bytea NOT NULL UNIQUE,
@@ -18,23 +18,30 @@ impl PostgresShelf {
              );
              CREATE INDEX IF NOT EXISTS trucustom_sessions_of_key
                  ON trucustom_sessions (key_id, number);";
-        Ok(Self(Postgres::connect(url, schema).await?))
+        database.make("trucustom_sessions", schema).await?;
+        Ok(Self(database))
     }
 }
 
 #[async_trait]
 impl Shelf for PostgresShelf {
     async fn create(&self, session: Kept) -> Outcome<()> {
-        // Both parts see the table as it was: the new session is one of the most there may be.
+        // Every part sees the table as it was: the new session is one of the most there may be. What the key
+        // itself has too many of is no reason to end another's.
         let sql = "WITH made AS (
                        INSERT INTO trucustom_sessions (digest, key_id, data, expires_at)
                        VALUES ($1, $2, $3, $4)
-                   )
-                   DELETE FROM trucustom_sessions WHERE expires_at <= $5 OR number IN
+                   ), ended AS (
+                       SELECT number FROM trucustom_sessions WHERE expires_at <= $5
+                       UNION
                        (SELECT number FROM trucustom_sessions WHERE key_id = $2
                         ORDER BY number DESC OFFSET $6)
+                   )
+                   DELETE FROM trucustom_sessions WHERE number IN (SELECT number FROM ended)
                    OR number IN
-                       (SELECT number FROM trucustom_sessions ORDER BY number DESC OFFSET $7)";
+                       (SELECT number FROM trucustom_sessions
+                        WHERE number NOT IN (SELECT number FROM ended)
+                        ORDER BY number DESC OFFSET $7)";
         let values: [&(dyn tokio_postgres::types::ToSql + Sync); 7] = [
             &session.digest.as_slice(),
             &session.key_id,

@@ -42,11 +42,13 @@ const CREATE: &str = "
         end
     end
     local at = redis.call('TIME')
-    local limits = {[of_key] = tonumber(ARGV[4]), [all] = tonumber(ARGV[5])}
-    for set, most in pairs(limits) do
-        redis.call('ZADD', set, at[1] * 1000000 + at[2], name)
+    local order = at[1] * 1000000 + at[2]
+    redis.call('ZADD', of_key, order, name)
+    redis.call('ZADD', all, order, name)
+    -- What the key itself has too many of is no reason to end another's.
+    for place, set in ipairs({of_key, all}) do
         redis.call('EXPIRE', set, ARGV[3])
-        local excess = redis.call('ZCARD', set) - most
+        local excess = redis.call('ZCARD', set) - tonumber(ARGV[3 + place])
         if excess > 0 then
             for _, other in ipairs(redis.call('ZRANGE', set, 0, excess - 1)) do
                 finish(other, all)
@@ -60,6 +62,8 @@ const SAVE: &str = "
     if redis.call('EXISTS', KEYS[1]) == 1 then
         redis.call('HSET', KEYS[1], 'data', ARGV[1])
         redis.call('EXPIRE', KEYS[1], ARGV[2])
+        redis.call('EXPIRE', KEYS[2], ARGV[2])
+        redis.call('EXPIRE', KEYS[2] .. ':' .. redis.call('HGET', KEYS[1], 'key_id'), ARGV[2])
     end
     return redis.status_reply('OK')";
 
@@ -97,7 +101,7 @@ impl Shelf for RedisShelf {
 
     async fn save(&self, session: Kept) -> Outcome<()> {
         let mut call = self.save.key(name(session.digest));
-        call.arg(&session.data).arg(seconds_left(&session));
+        call.key(ALL).arg(&session.data).arg(seconds_left(&session));
         Ok(call.invoke_async(&mut self.connection.clone()).await?)
     }
 

@@ -30,12 +30,13 @@ impl Shelf for SqliteShelf {
     async fn create(&self, session: Kept) -> Outcome<()> {
         let insert = "INSERT INTO trucustom_sessions (digest, key_id, data, expires_at)
                       VALUES (?1, ?2, ?3, ?4)";
-        let end = "DELETE FROM trucustom_sessions WHERE expires_at <= ?1 OR number IN
-                       (SELECT number FROM trucustom_sessions WHERE key_id = ?2
-                        ORDER BY number DESC LIMIT -1 OFFSET ?3)
-                   OR number IN
-                       (SELECT number FROM trucustom_sessions
-                        ORDER BY number DESC LIMIT -1 OFFSET ?4)";
+        // What the key itself has too many of is no reason to end another's.
+        let end_of_key = "DELETE FROM trucustom_sessions WHERE expires_at <= ?1 OR number IN
+                              (SELECT number FROM trucustom_sessions WHERE key_id = ?2
+                               ORDER BY number DESC LIMIT -1 OFFSET ?3)";
+        let end_of_all = "DELETE FROM trucustom_sessions WHERE number IN
+                              (SELECT number FROM trucustom_sessions
+                               ORDER BY number DESC LIMIT -1 OFFSET ?1)";
         let work = move |connection: &mut rusqlite::Connection| {
             let Kept {
                 digest,
@@ -45,8 +46,8 @@ impl Shelf for SqliteShelf {
             } = session;
             let transaction = connection.transaction()?;
             transaction.execute(insert, params![digest, key_id, data, expires_at])?;
-            let most = params![now(), key_id, MAX_SESSIONS_OF_KEY, MAX_SESSIONS];
-            transaction.execute(end, most)?;
+            transaction.execute(end_of_key, params![now(), key_id, MAX_SESSIONS_OF_KEY])?;
+            transaction.execute(end_of_all, [MAX_SESSIONS])?;
             transaction.commit()
         };
         self.0.write(work).await
