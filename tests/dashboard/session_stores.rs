@@ -10,7 +10,7 @@ use tower_sessions::session::{Id, Record};
 use crate::browser::sessions;
 use crate::database::Postgres;
 use crate::redis_server::RedisServer;
-use crate::sessions::{MAX_SESSIONS, MAX_SESSIONS_OF_KEY, Sessions};
+use crate::sessions::{MAX_SESSIONS, MAX_SESSIONS_OF_KEY, Sessions, TICKET};
 
 #[tokio::test]
 async fn in_sqlite() {
@@ -134,7 +134,7 @@ async fn is_there(sessions: &Sessions, session: &Record) -> bool {
 }
 
 async fn new(sessions: &Sessions, key_id: &str) -> Record {
-    let data = [("ticket".to_owned(), json!({"key_id": key_id}))];
+    let data = [(TICKET.to_owned(), json!({"key_id": key_id}))];
     let mut record = Record {
         id: Id::default(),
         data: data.into_iter().collect(),

@@ -13,6 +13,7 @@ use tower_sessions::Session;
 
 use super::refusal::Refusal;
 use super::router::{Keys, Shared};
+use crate::sessions::TICKET;
 
 /// The scope that a key needs to sign in.
 pub(super) const MANAGE: Scope = Scope::from_static("keys:manage");
@@ -22,7 +23,6 @@ pub(super) const IDLE_SECONDS: i64 = 30 * 60;
 pub(super) const LONGEST_SECONDS: i64 = 12 * 3_600;
 /// How often use is noted at most.
 const NOTED_SECONDS: i64 = 60;
-const TICKET: &str = "ticket";
 
 /// What a session keeps: which key signed in, and nothing that could be used as a key.
 #[derive(Clone, Debug, Deserialize, Serialize)]

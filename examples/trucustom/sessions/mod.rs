@@ -17,6 +17,8 @@ use tower_sessions::session_store::{Error, Result};
 
 use crate::database::{Outcome, Postgres, Sqlite, in_time, report};
 
+/// The entry of a session that says who signed in, with the member `key_id`.
+pub(crate) const TICKET: &str = "ticket";
 /// The most sessions at a time; one more ends the oldest.
 pub(crate) const MAX_SESSIONS: i64 = 10_000;
 /// The most sessions of one key; one more ends its oldest, and nobody else's.
@@ -103,7 +105,7 @@ impl fmt::Debug for Sessions {
 }
 
 fn kept(record: &Record) -> Result<Kept> {
-    let ticket = record.data.get("ticket");
+    let ticket = record.data.get(TICKET);
     let key_id = ticket.and_then(|ticket| ticket["key_id"].as_str());
     Ok(Kept {
         digest: digest(record.id),
