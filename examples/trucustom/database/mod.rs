@@ -22,12 +22,12 @@ pub(crate) type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// How long a request waits for a database. The limits of each are below, so that it says more of why it
 /// does not answer, and has given up by itself.
-const DEADLINE: Duration = Duration::from_secs(5);
+const DEADLINE: Duration = Duration::from_secs(6);
 
 /// What a database answers in time, or all that it says of why not.
 pub(crate) async fn in_time<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
     let Ok(answer) = timeout(DEADLINE, work).await else {
-        return Err("expected an answer within 5 s, found none".into());
+        return Err("expected an answer within 6 s, found none".into());
     };
     answer.map_err(|error| {
         let mut text = error.to_string();

@@ -46,7 +46,7 @@ impl Postgres {
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(Duration::from_secs(1)))
             .recycle_timeout(Some(Duration::from_millis(500)))
-            .create_timeout(Some(Duration::from_secs(1)))
+            .create_timeout(Some(Duration::from_millis(1_500)))
             .post_create(limit);
         Ok(Self(pool.build()?))
     }
