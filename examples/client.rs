@@ -38,13 +38,13 @@ async fn main() -> ExitCode {
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprint!("error: {error}");
+            let mut text = format!("error: {error}");
             let mut cause = error.source();
             while let Some(deeper) = cause {
-                eprint!(": {deeper}");
+                text = format!("{text}: {deeper}");
                 cause = deeper.source();
             }
-            eprintln!();
+            tell(&text);
             ExitCode::FAILURE
         }
     }
@@ -97,7 +97,7 @@ async fn products(
                 if tries == MAX_TRIES || wait > LONGEST_WAIT {
                     return Err(format!("{}: try again in {wait:?}", response.status()).into());
                 }
-                eprintln!("{}; trying again in {wait:?}", response.status());
+                tell(&format!("{}; trying again in {wait:?}", response.status()));
                 tokio::time::sleep(wait).await;
             }
             other => return Err(format!("expected the products, found {other}").into()),
@@ -114,6 +114,11 @@ fn wait_before_next(headers: &HeaderMap, tries: u32) -> Duration {
     asked.unwrap_or_else(|| Duration::from_millis(500) * 2u32.pow(tries))
 }
 
+/// Where nobody can be told, the work goes on all the same.
+fn tell(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
 /// Warns whoever reads the log before the key stops working.
 fn tell_of_an_end(headers: &HeaderMap) {
     let text = |name| {
@@ -122,10 +127,10 @@ fn tell_of_an_end(headers: &HeaderMap) {
             .and_then(|value: &HeaderValue| value.to_str().ok())
     };
     if text("deprecation").is_some() {
-        eprintln!("warning: a rotation has replaced this key: take the new one");
+        tell("warning: a rotation has replaced this key: take the new one");
     }
     if let Some(end) = text("sunset") {
-        eprintln!("warning: this key stops working at {end}");
+        tell(&format!("warning: this key stops working at {end}"));
     }
 }
 

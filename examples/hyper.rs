@@ -52,7 +52,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let mut server = auto::Builder::new(TokioExecutor::new());
     // With a timer, hyper gives up on a client that never ends its headers.
     server.http1().timer(TokioTimer::new());
-    connections::serve(listener, server, app, support::stop_signal).await;
+    let (stop, give_up) = (support::stop_signal(), support::stop_signal());
+    connections::serve(listener, server, app, stop, give_up).await;
     Ok(())
 }
 

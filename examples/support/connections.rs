@@ -18,24 +18,24 @@ use tower::Service;
 const LONGEST_END: Duration = Duration::from_secs(5);
 
 /// Serves every connection until `stop` ends, then lets requests that have begun end: for a while, or until
-/// it is asked to stop once more.
-pub(crate) async fn serve<S, B, F>(
+/// `give_up` ends, which is not asked before.
+pub(crate) async fn serve<S, B>(
     listener: TcpListener,
     server: auto::Builder<TokioExecutor>,
     service: S,
-    stop: impl Fn() -> F,
+    stop: impl Future<Output = ()>,
+    give_up: impl Future<Output = ()>,
 ) where
     S: Service<Request<Incoming>, Response = Response<B>, Future: Send> + Clone + Send + 'static,
     S::Error: Into<Box<dyn Error + Send + Sync>>,
     B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
-    F: Future<Output = ()>,
 {
     let connections = GracefulShutdown::new();
-    let mut stopped = pin!(stop());
+    let mut stop = pin!(stop);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = &mut stopped => break,
+            () = &mut stop => break,
         };
         match accepted {
             Ok((stream, _)) => {
@@ -53,13 +53,13 @@ pub(crate) async fn serve<S, B, F>(
         }
     }
     // Heard from here on, though clients learn a moment later that it stops.
-    let mut stopped_again = pin!(stop());
-    let _ = futures::poll!(&mut stopped_again);
+    let mut give_up = pin!(give_up);
+    let _ = futures::poll!(&mut give_up);
     drop(listener);
     tokio::select! {
         () = connections.shutdown() => return,
         () = tokio::time::sleep(LONGEST_END) => {}
-        () = stopped_again => {}
+        () = give_up => {}
     }
     report("requests that had not ended were cut off");
 }

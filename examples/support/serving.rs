@@ -24,7 +24,10 @@ pub(crate) async fn listen() -> Result<TcpListener, String> {
 /// Ends when Ctrl-C is pressed.
 pub(crate) async fn stop_signal() {
     if let Err(error) = tokio::signal::ctrl_c().await {
-        eprintln!("stopping, since Ctrl-C cannot be waited for: {error}");
+        let _ = writeln!(
+            io::stderr(),
+            "stopping, since Ctrl-C cannot be waited for: {error}"
+        );
     }
 }
 

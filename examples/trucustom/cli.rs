@@ -122,7 +122,9 @@ async fn act(command: Keys, settings: &Settings) -> Result<(), Box<dyn Error>> {
         }
         Keys::Revoke { id, reason, json } => {
             own(&keys, account, &id).await?;
-            print_key(&*keys.revoke(&id, &reason).await?, json)?;
+            let revoked = keys.revoke(&id, &reason).await?;
+            print_key(&revoked, json)
+                .map_err(|error| format!("{id} is revoked, but that can't be printed ({error})"))?;
         }
         Keys::Import { json } => import(&keys, account, json).await?,
     }
@@ -217,7 +219,7 @@ async fn import(keys: &dashboard::Keys, account: &str, json: bool) -> Result<(),
     };
     let printed = writeln!(io::stdout(), "{told}");
     if report.is_complete() && refused.is_empty() {
-        Ok(printed?)
+        printed.map_err(|error| format!("{told}, but that can't be printed ({error})").into())
     } else {
         Err("not every key was imported".into())
     }

@@ -9,13 +9,15 @@ use tower_api_key::store::PageRequest;
 use tower_api_key::{NewKey, Scope};
 
 use crate::dashboard::Keys;
+use crate::serve::say;
 use crate::support::Command;
 
 /// Makes the account's management key where it has no key, and shows it with requests to paste.
 pub(crate) async fn greet(keys: &Keys, account: &str, base: &str) -> Result<(), Box<dyn Error>> {
     let page = keys.list(account, &PageRequest::first(1)).await?;
     if !page.keys().is_empty() {
-        return Ok(tell_of_keys(account)?);
+        tell_of_keys(account);
+        return Ok(());
     }
     let scopes = [
         Scope::READ,
@@ -28,7 +30,8 @@ pub(crate) async fn greet(keys: &Keys, account: &str, base: &str) -> Result<(), 
     let new = new.with_max_keys_of_owner(1);
     let fresh = match keys.acting_as("first start").issue(new).await {
         Err(error) if error.kind() == ManageErrorKind::TooManyKeys => {
-            return Ok(tell_of_keys(account)?);
+            tell_of_keys(account);
+            return Ok(());
         }
         fresh => fresh?,
     };
@@ -41,12 +44,11 @@ pub(crate) async fn greet(keys: &Keys, account: &str, base: &str) -> Result<(), 
     })?)
 }
 
-fn tell_of_keys(account: &str) -> io::Result<()> {
-    writeln!(
-        io::stdout(),
+fn tell_of_keys(account: &str) {
+    say(&format!(
         "The account {account} has keys; they were shown when they were made. One with the scope keys:manage \
          signs in;\n`keys create Management --scope keys:manage` makes another.\n"
-    )
+    ));
 }
 
 fn tell_key(account: &str, base: &str, key: &str) -> io::Result<()> {

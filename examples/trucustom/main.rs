@@ -30,6 +30,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tokio::runtime::Runtime;
 
 use settings::Settings;
 
@@ -54,12 +55,19 @@ enum Command {
     Keys(cli::Keys),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    support::finish(run(Arguments::parse()).await)
+fn main() -> ExitCode {
+    support::finish(run(Arguments::parse()))
 }
 
-async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+/// The end waits for no call to a database that hangs.
+fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    let runtime = Runtime::new()?;
+    let outcome = runtime.block_on(act(arguments));
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn act(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     match arguments.command {
         None => serve::serve(arguments.settings).await,
         Some(Command::Keys(command)) => cli::run(command, &arguments.settings).await,

@@ -11,6 +11,7 @@ use axum::{Json, Router};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto;
 use serde_json::json;
+use tokio::sync::watch;
 use tower_api_key::ApiKeyLayer;
 use tower_api_key::ScopeSet;
 use tower_api_key::integration::management::{ManagementApi, OwnerAuthoriser};
@@ -25,36 +26,41 @@ use crate::stores::Stores;
 use crate::{connections, first_start, products, support};
 
 pub(crate) async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
+    let asked = requests_to_stop();
     let listener = support::listen().await?;
     let base = format!("http://{}", listener.local_addr()?);
     let place = settings.place()?;
     let stores = Stores::open(&place).await?;
     match place {
         Place::Sqlite(_) | Place::Postgres(_) => {}
-        Place::Redis(_) => say("Products end with this process: they are in memory.\n")?,
-        Place::Memory => say("All of it ends with this process: it is in memory.\n")?,
+        Place::Redis(_) => say("Products end with this process: they are in memory.\n"),
+        Place::Memory => say("All of it ends with this process: it is in memory.\n"),
     }
     first_start::greet(&stores.keys, &settings.account, &base).await?;
 
     let monitor = UsageMonitor::new();
-    let options = UsageFlusherOptions::new().with_observer(report_usage);
+    let options = UsageFlusherOptions::new()
+        .with_shutdown_deadline(Duration::from_secs(3))
+        .with_observer(report_usage);
     let flusher = UsageFlusher::spawn(monitor.clone(), stores.keys.store().clone(), options)?;
     let app = router(stores, &settings, monitor)?;
 
-    say(&format!("Dashboard: {base}/dashboard"))?;
-    say(&format!("Listening on {base}. Ctrl-C stops."))?;
+    say(&format!("Dashboard: {base}/dashboard"));
+    say(&format!("Listening on {base}. Ctrl-C stops."));
     let mut server = auto::Builder::new(TokioExecutor::new()).http1_only();
     // With a timer, hyper gives up on a client that never ends its headers.
     server.http1().timer(TokioTimer::new());
-    connections::serve(listener, server, app, stop_signal).await;
+    let (stop, give_up) = (asked_to_stop(&asked, 1), asked_to_stop(&asked, 2));
+    connections::serve(listener, server, app, stop, give_up).await;
     tokio::select! {
         written = flusher.shutdown() => Ok(written?),
-        () = stop_signal() => Err("stopped before all uses were written".into()),
+        () = hurried(&asked) => Err("stopped before all uses were written".into()),
     }
 }
 
-fn say(line: &str) -> io::Result<()> {
-    writeln!(io::stdout(), "{line}")
+/// Where nobody can be told, the server serves all the same.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
 }
 
 fn router(
@@ -116,6 +122,33 @@ fn report_usage(event: &UsageEvent) {
         }
         _ => {}
     }
+}
+
+/// How often the process was asked to stop.
+fn requests_to_stop() -> watch::Receiver<u32> {
+    let (sender, receiver) = watch::channel(0);
+    tokio::spawn(async move {
+        loop {
+            stop_signal().await;
+            sender.send_modify(|count| *count += 1);
+        }
+    });
+    receiver
+}
+
+async fn asked_to_stop(asked: &watch::Receiver<u32>, times: u32) {
+    let mut asked = asked.clone();
+    let heard = asked.wait_for(|count| *count >= times).await;
+    if heard.is_err() {
+        // Nobody asks any more.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Who asks twice waits no longer than a store takes that answers.
+async fn hurried(asked: &watch::Receiver<u32>) {
+    asked_to_stop(asked, 2).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
 }
 
 /// Ends at Ctrl-C, and when the system asks the process to end.

@@ -38,9 +38,8 @@ impl Stores {
 async fn beside(place: &Place) -> Outcome<(Products, Sessions)> {
     let database = match place {
         Place::Postgres(url) => {
-            let database = Postgres::new(url)?;
-            let products = Products::postgres(database.clone()).await?;
-            return Ok((products, Sessions::postgres(database).await?));
+            let products = Products::postgres(url).await?;
+            return Ok((products, Sessions::postgres(Postgres::new(url)?).await?));
         }
         Place::Sqlite(path) => Sqlite::open(path)?,
         Place::Redis(_) | Place::Memory => Sqlite::memory()?,

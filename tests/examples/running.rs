@@ -90,14 +90,19 @@ impl Example {
         assert!(kill.unwrap().success());
     }
 
-    pub(crate) fn ends_well(mut self) {
+    pub(crate) fn ends_well(self) {
+        assert_eq!(self.ends(), Some(0), "it did not end well");
+    }
+
+    /// Waits for its end, and returns its exit code.
+    pub(crate) fn ends(mut self) -> Option<i32> {
         let end = self.output.recv_timeout(PATIENCE);
         assert_eq!(
             end,
             Err(mpsc::RecvTimeoutError::Disconnected),
             "it did not stop"
         );
-        assert!(self.child.wait().unwrap().success(), "it did not end well");
+        self.child.wait().unwrap().code()
     }
 }
 

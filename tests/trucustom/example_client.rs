@@ -58,6 +58,24 @@ fn it_waits_where_that_may_help_and_tells_why_it_ends() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn where_nobody_can_be_told_it_prints_the_products_all_the_same() {
+    let base = answering(&[
+        "503 Down\r\nRetry-After: 0",
+        "200 OK\r\nDeprecation: @1767225600",
+    ]);
+    let mut client = command("client");
+    client.env("BASE_URL", base).env("TRUCUSTOM_API_KEY", KEY);
+    client.stderr(std::fs::File::create("/dev/full").unwrap());
+    let output = client.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let output = output.wait_with_output().unwrap();
+    assert_eq!(
+        (output.status.code(), &*output.stdout),
+        (Some(0), &b"body\n"[..])
+    );
+}
+
 #[test]
 fn what_keeps_it_from_asking_is_a_clear_error() {
     let closed = "error: client error (Connect): tcp connect error: ";

@@ -30,6 +30,25 @@ async fn asked_twice_it_ends_at_once_and_writes_the_uses() {
     stops("trucustom_twice", Duration::from_secs(5), 2).await;
 }
 
+#[tokio::test]
+async fn a_locked_file_keeps_it_from_ending_well_but_not_from_ending() {
+    let file = DatabaseFile::new("trucustom_stuck");
+    let example = Example::start("trucustom", &[("STORE", file.path())]);
+    let (client, key) = (Client::new(&example.base), example.key.clone().unwrap());
+    let answer = client.send("GET", "/api/v1/products", &key, &Value::Null);
+    assert_eq!(answer.await.unwrap().0, 200);
+    let holder = rusqlite::Connection::open(file.path()).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let began = Instant::now();
+    let stopped = tokio::task::spawn_blocking(move || {
+        example.signal("TERM");
+        example.ends()
+    });
+    assert_eq!(stopped.await.unwrap(), Some(1));
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(9), "it took {took:?}");
+}
+
 async fn stops(name: &str, longest: Duration, signals: u32) {
     const USES: usize = 37;
     let file = DatabaseFile::new(name);

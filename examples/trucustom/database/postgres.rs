@@ -20,9 +20,11 @@ use super::Outcome;
 const LIMITS: &str = "SET statement_timeout = '2s'; SET lock_timeout = '500ms'";
 /// How long to wait for an answer before the connection counts as broken.
 const PATIENCE: Duration = Duration::from_secs(3);
-const MOST_CONNECTIONS: usize = 8;
+const MOST_CONNECTIONS: usize = 4;
 
-/// A few connections; a statement has one for itself, so that none waits for another's locks.
+/// A few connections; a statement has one for itself, so that none waits for the locks of another.
+///
+/// What may wait for locks, and what never does, take one of these each.
 #[derive(Clone)]
 pub(crate) struct Postgres(Pool);
 

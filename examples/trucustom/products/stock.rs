@@ -9,7 +9,7 @@ use super::problem::Problem;
 use super::product::{NewProduct, Page, Product, ProductChange, check_name};
 use super::shelf::Shelf;
 use super::sqlite::SqliteShelf;
-use crate::database::{Outcome, Postgres, Sqlite, in_time, report};
+use crate::database::{Outcome, Sqlite, in_time, report};
 
 #[derive(Clone)]
 pub(crate) struct Products(Arc<dyn Shelf>);
@@ -19,8 +19,8 @@ impl Products {
         Ok(Self(Arc::new(SqliteShelf::open(database).await?)))
     }
 
-    pub(crate) async fn postgres(database: Postgres) -> Outcome<Self> {
-        Ok(Self(Arc::new(PostgresShelf::open(database).await?)))
+    pub(crate) async fn postgres(url: &str) -> Outcome<Self> {
+        Ok(Self(Arc::new(PostgresShelf::open(url).await?)))
     }
 
     pub(super) async fn list(&self, owner: &str, after: i64) -> Result<Page, Problem> {

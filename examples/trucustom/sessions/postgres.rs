@@ -37,11 +37,14 @@ impl Shelf for PostgresShelf {
                        (SELECT number FROM trucustom_sessions WHERE key_id = $2
                         ORDER BY number DESC OFFSET $6)
                    )
-                   DELETE FROM trucustom_sessions WHERE number IN (SELECT number FROM ended)
-                   OR number IN
+                   DELETE FROM trucustom_sessions WHERE number IN
                        (SELECT number FROM trucustom_sessions
-                        WHERE number NOT IN (SELECT number FROM ended)
-                        ORDER BY number DESC OFFSET $7)";
+                        WHERE number IN (SELECT number FROM ended)
+                        OR number IN
+                            (SELECT number FROM trucustom_sessions
+                             WHERE number NOT IN (SELECT number FROM ended)
+                             ORDER BY number DESC OFFSET $7)
+                        FOR UPDATE SKIP LOCKED)";
         let values: [&(dyn tokio_postgres::types::ToSql + Sync); 7] = [
             &session.digest.as_slice(),
             &session.key_id,
