@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io::{self, Write as _};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -12,8 +13,11 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tower::Service;
 
+/// More connections than these wait until one of them ends.
+const MOST_CONNECTIONS: usize = 10_000;
 /// How long requests that have begun may take when the server stops.
 const LONGEST_END: Duration = Duration::from_secs(5);
 
@@ -31,8 +35,13 @@ pub(crate) async fn serve<S, B>(
     B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
 {
     let connections = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let mut stop = pin!(stop);
     loop {
+        let place = tokio::select! {
+            place = places.clone().acquire_owned() => place,
+            () = &mut stop => break,
+        };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = &mut stop => break,
@@ -43,7 +52,10 @@ pub(crate) async fn serve<S, B>(
                 let connection = server.serve_connection(TokioIo::new(stream), service);
                 let connection = connections.watch(connection.into_owned());
                 // How a client ends its connection is its own affair.
-                tokio::spawn(async move { drop(connection.await) });
+                tokio::spawn(async move {
+                    drop(connection.await);
+                    drop(place);
+                });
             }
             Err(error) => {
                 report(&format!("cannot accept a connection: {error}"));

@@ -92,6 +92,8 @@ async fn use_until_killed(example: Example, manager: &str, answered: &Arc<Mutex<
         })
         .collect();
     while count.load(Ordering::Relaxed) < ANSWERS {
+        let goes_on = workers.iter().any(|worker| !worker.is_finished());
+        assert!(goes_on, "the server ended before it was killed");
         tokio::task::yield_now().await;
     }
     // Dropped, it is killed.

@@ -11,6 +11,8 @@ use crate::client::Client;
 use crate::examples::{Example, command};
 use crate::file::DatabaseFile;
 
+/// How long it may take to hear a signal before it counts as hung.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Requests that never end.
 const HALF: [&str; 2] = [
     "GET /dashboard HTTP/1.1\r\nHost: x\r\n",
@@ -76,7 +78,9 @@ async fn stops(name: &str, longest: Duration, signals: u32) {
         for _ in 0..signals {
             example.signal("TERM");
             // It has heard that once it takes no more connections.
-            while TcpStream::connect(&address).is_ok() {}
+            while TcpStream::connect(&address).is_ok() {
+                assert!(began.elapsed() < PATIENCE, "it takes connections still");
+            }
         }
         example.ends_well();
     });
