@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use tower_sessions::SessionStore;
 use tower_sessions::cookie::time::{Duration as Span, OffsetDateTime};
 use tower_sessions::session::{Id, Record};
@@ -90,7 +91,13 @@ async fn keeps_to_it(sessions: &Sessions) {
     assert_eq!(found.data, kept.data);
 
     // An id that is there is refused, and the session of it stays.
-    assert!(sessions.create(&mut kept.clone()).await.is_err());
+    let refused = sessions.create(&mut kept.clone()).await.unwrap_err();
+    // What is told of it, in a log too, holds neither the id nor its digest.
+    let told = refused.to_string();
+    let digest = hex::encode(Sha256::digest(kept.id.0.to_be_bytes()));
+    for secret in [kept.id.to_string(), digest] {
+        assert!(!told.contains(&secret), "{told}");
+    }
     assert!(sessions.load(&kept.id).await.unwrap().is_some());
 
     sessions.delete(&kept.id).await.unwrap();

@@ -73,7 +73,11 @@ impl Postgres {
     ) -> Outcome<Vec<Row>> {
         let client = self.0.get().await?;
         if let Ok(answer) = timeout(PATIENCE, client.query(sql, values)).await {
-            return Ok(answer?);
+            return answer.map_err(|error| match error.as_db_error() {
+                // Its detail may repeat what was sent.
+                Some(said) => said.message().into(),
+                None => error.into(),
+            });
         }
         // It goes back to no one.
         drop(Object::take(client));
