@@ -52,11 +52,12 @@ pub(super) fn open<B>(
 }
 
 fn hide_credentials(gate: &Gate, headers: &mut HeaderMap, lines: Lines) {
-    for (index, name) in gate.sources.names().iter().enumerate() {
-        let bit = 1 << index;
-        if lines.ours & bit == 0 {
-            continue;
-        }
+    let names = gate.sources.names();
+    let mut left = lines.ours;
+    while left != 0 {
+        let bit = left & left.wrapping_neg();
+        left ^= bit;
+        let name = &names[bit.trailing_zeros() as usize];
         if gate.keeps_credential {
             mark_sensitive(headers, name);
         } else if lines.repeated & bit == 0 {

@@ -7,11 +7,12 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
+use super::admit::Mark;
 #[cfg(feature = "axum")]
 use super::deferred::Deferred;
 use super::extract::Lines;
 use super::future::{ResponseFuture, Waiting};
-use super::gate::Step;
+use super::gate::{Refused, Step};
 use super::json::DefaultResponder;
 use super::ready;
 use super::respond::Respond;
@@ -52,35 +53,67 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        match self.enter(&mut request) {
+            Entry::Passed(mark) => ResponseFuture::passed(|| self.inner.call(request), Some(mark)),
+            Entry::Refused(refused) => self.refuse(&request, refused),
+            Entry::Waits(digest, lines) => self.wait(digest, request, lines),
+        }
+    }
+}
+
+/// What becomes of a request, as far as it need not wait.
+enum Entry {
+    Passed(Mark),
+    Refused(Refused),
+    Waits(KeyDigest, Lines),
+}
+
+impl<S, R> ApiKeyAuth<S, R> {
+    /// Decides on a request, and prepares it for the inner service if it may pass.
+    #[inline]
+    fn enter<ReqBody>(&self, request: &mut Request<ReqBody>) -> Entry
+    where
+        R: Send + Sync + 'static,
+    {
         let shared = &self.shared;
         let gate = &shared.gate;
-        let (step, lines) = gate.examine(&request);
-        let admitted = match step {
+        let (step, lines) = gate.examine(request);
+        match step {
             Step::Open(opening) => {
                 #[cfg(feature = "axum")]
                 Deferred::leave(shared, request.extensions_mut());
-                Ok(shared.admit_open(&mut request, lines, opening))
+                Entry::Passed(shared.admit_open(request, lines, opening))
             }
-            Step::Refuse(kind) => Err(Denial::new(kind).into()),
+            Step::Refuse(kind) => Entry::Refused(Denial::new(kind).into()),
             Step::LookUp(digest) => match gate.verifier.look_up_now(&digest) {
-                Some(verified) => gate
-                    .authorise(verified, &gate.head(&request))
-                    .map(|identity| shared.admit(&mut request, lines, identity)),
-                None => return self.wait(digest, request, lines),
+                Some(verified) => match gate.authorise(verified, &gate.head(request)) {
+                    Ok(identity) => Entry::Passed(shared.admit(request, lines, identity)),
+                    Err(refused) => Entry::Refused(refused),
+                },
+                None => Entry::Waits(digest, lines),
             },
-        };
-        match admitted {
-            Ok(mark) => ResponseFuture::passed(|| self.inner.call(request), Some(mark)),
-            Err(refused) => {
-                let response = self.shared.refuse(&request, refused);
-                drop(ready::take(&mut self.inner));
-                ResponseFuture::refused(response)
-            }
         }
     }
 }
 
 impl<S: Clone, R> ApiKeyAuth<S, R> {
+    /// Out of line, as is the wait, so that the way of a request that passes is short.
+    #[inline(never)]
+    fn refuse<ReqBody, ResBody>(
+        &mut self,
+        request: &Request<ReqBody>,
+        refused: Refused,
+    ) -> ResponseFuture<S, R, ReqBody>
+    where
+        S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+        R: Respond<ResBody>,
+    {
+        let response = self.shared.refuse(request, refused);
+        drop(ready::take(&mut self.inner));
+        ResponseFuture::refused(response)
+    }
+
+    #[inline(never)]
     fn wait<ReqBody>(
         &mut self,
         digest: KeyDigest,

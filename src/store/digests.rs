@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use foldhash::fast::FixedState;
 use foldhash::quality::RandomState;
 
+use super::generation::Generation;
+use super::replica;
 use crate::key::digest::KeyDigest;
 use crate::record::key::KeyRecord;
 
@@ -21,6 +23,8 @@ pub(super) struct Digests {
     /// By how many bits of its hash a digest finds its bucket.
     bits: AtomicU32,
     len: AtomicUsize,
+    /// Each change of what is found renews it.
+    generation: Generation,
     /// By the hash's first `bits` bits, after a 1 that tells how many they are.
     buckets: papaya::HashMap<u32, Bucket, FixedState>,
 }
@@ -37,6 +41,14 @@ struct Entry {
 const MOST: usize = 16;
 
 impl Digests {
+    /// A handle of the record that has this digest.
+    #[inline]
+    pub(super) fn record(&self, digest: &KeyDigest) -> Option<Arc<KeyRecord>> {
+        let state = self.generation.current();
+        replica::recall(digest, state)
+            .or_else(|| self.find(digest, |record| replica::remember(digest, state, record)))
+    }
+
     /// What `take` makes of the record that has this digest.
     #[inline]
     pub(super) fn find<T>(
@@ -79,6 +91,7 @@ impl Digests {
             record: record.clone(),
         });
         buckets.insert(place, after.into());
+        self.generation.renew();
         if is_new
             && self.len.fetch_add(1, Ordering::Relaxed) >= MOST << self.bits.load(Ordering::Relaxed)
         {
@@ -102,6 +115,7 @@ impl Digests {
         } else {
             buckets.insert(place, after);
         }
+        self.generation.renew();
     }
 
     /// Makes two buckets of each.

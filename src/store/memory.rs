@@ -18,7 +18,6 @@ use super::key_store::KeyStore;
 use super::ledger::Ledger;
 use super::page::{KeyPage, PageRequest};
 use super::registry::KeyRegistry;
-use super::replica;
 use super::scope_use::ScopeUse;
 use super::transition::Transition;
 use super::usage::{UsageBatch, UsageBucket};
@@ -259,11 +258,11 @@ fn already_exists(what: &str) -> StoreError {
 #[async_trait]
 impl KeyStore for MemoryStore {
     async fn find(&self, digest: &KeyDigest) -> Result<Option<Arc<KeyRecord>>, StoreError> {
-        Ok(self.0.by_digest.find(digest, replica::of))
+        Ok(self.0.by_digest.record(digest))
     }
 
     fn find_now(&self, digest: &KeyDigest) -> Option<Result<Option<Arc<KeyRecord>>, StoreError>> {
-        Some(Ok(self.0.by_digest.find(digest, replica::of)))
+        Some(Ok(self.0.by_digest.record(digest)))
     }
 }
 

@@ -39,6 +39,7 @@ pub(crate) mod deadline;
 pub(crate) mod digests;
 pub(crate) mod error;
 pub(crate) mod feed;
+pub(crate) mod generation;
 pub(crate) mod index;
 mod journal;
 pub(crate) mod key_store;

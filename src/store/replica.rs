@@ -2,92 +2,139 @@
 //!
 //! Handing out an `Arc` writes to its count, and when two cores do that to one record, each waits
 //! for the other's cache line. So a thread that is asked for the same record again and again makes
-//! a copy of its own and hands that out. A copy stands for one snapshot only: the store is asked
-//! for every request, and a changed record is another snapshot.
+//! a copy of its own and hands that out. A copy stands for one snapshot only, and answers only while
+//! the store would answer that snapshot: either the store was asked again, or it is still in the
+//! state in which it was asked.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use super::generation::Number;
+use crate::key::digest::KeyDigest;
 use crate::record::key::KeyRecord;
 
+/// The calling thread's copy of the record that a store has for this digest, if the thread has one
+/// from the state with this number.
+#[inline]
+pub(super) fn recall(digest: &KeyDigest, state: Number) -> Option<Arc<KeyRecord>> {
+    let word = digest.first_word();
+    let recalled = REPLICAS.try_with(|replicas| {
+        let mut slots = replicas.try_borrow_mut().ok()?;
+        slots.get_mut(slot_of(word))?.recall(word, digest, state)
+    });
+    // A thread that is ending has none.
+    recalled.ok().flatten()
+}
+
+/// A handle of the record that a store in this state has for this digest: the calling thread's own,
+/// if the record is hot there, which it can [`recall`] from then on.
+pub(super) fn remember(
+    digest: &KeyDigest,
+    state: Number,
+    record: &Arc<KeyRecord>,
+) -> Arc<KeyRecord> {
+    hand_out(digest.first_word(), state, record)
+}
+
 /// A handle of this record: the calling thread's own, if the record is hot there.
-pub(crate) fn of(record: &Arc<KeyRecord>) -> Arc<KeyRecord> {
-    REPLICAS
-        .try_with(|replicas| match replicas.try_borrow_mut() {
-            Ok(mut slots) => {
-                if slots.is_empty() {
-                    slots.resize_with(SLOTS, Slot::new);
-                }
-                slots[slot_of(record)].hand_out(record)
-            }
-            Err(_) => record.clone(),
-        })
-        // The thread is ending.
-        .unwrap_or_else(|_| record.clone())
+#[cfg(feature = "cache")]
+pub(super) fn of(record: &Arc<KeyRecord>) -> Arc<KeyRecord> {
+    let address = Arc::as_ptr(record).addr();
+    // The lowest bits are the same for all.
+    hand_out((address >> 4 ^ address >> 10) as u64, Number::NONE, record)
+}
+
+fn hand_out(name: u64, state: Number, record: &Arc<KeyRecord>) -> Arc<KeyRecord> {
+    let replica = REPLICAS.try_with(|replicas| {
+        let mut slots = replicas.try_borrow_mut().ok()?;
+        if slots.is_empty() {
+            slots.resize_with(SLOTS, Slot::default);
+        }
+        slots[slot_of(name)].hand_out(name, state, record)
+    });
+    // The thread is ending, or the record is not hot.
+    replica.ok().flatten().unwrap_or_else(|| record.clone())
 }
 
 /// How many records a thread can have copies of.
 const SLOTS: usize = 4_096;
 
 /// How often in a row a slot is asked for one record before the record counts as hot there.
-const HOT: u8 = 8;
+const HOT: u32 = 8;
 
 thread_local! {
     /// Empty until the thread's first look-up.
     static REPLICAS: RefCell<Vec<Slot>> = const { RefCell::new(Vec::new()) };
 }
 
+#[derive(Default)]
 struct Slot {
-    /// The address of the record that was last asked for. Only a hint: it is never followed.
-    last: usize,
-    times: u8,
+    /// What the record without a copy was called that was last asked for; only a hint.
+    last: u32,
+    times: u32,
     copy: Option<Copied>,
 }
 
 struct Copied {
+    name: u64,
+    /// The state of a store that has this record under this name.
+    state: Number,
     /// Keeps the snapshot's address from being used again, so that equal addresses mean the same.
     original: Arc<KeyRecord>,
     replica: Arc<KeyRecord>,
 }
 
 impl Slot {
-    const fn new() -> Self {
-        Self {
-            last: 0,
-            times: 0,
-            copy: None,
+    #[inline]
+    fn recall(&mut self, word: u64, digest: &KeyDigest, state: Number) -> Option<Arc<KeyRecord>> {
+        let copy = self.copy.as_ref()?;
+        if copy.name != word || copy.state != state {
+            return None;
         }
+        // Another digest may begin with the same octets.
+        copy.replica.secret_version(digest)?;
+        self.times = 0;
+        Some(copy.replica.clone())
     }
 
-    fn hand_out(&mut self, record: &Arc<KeyRecord>) -> Arc<KeyRecord> {
-        if let Some(copy) = &self.copy
+    fn hand_out(
+        &mut self,
+        name: u64,
+        state: Number,
+        record: &Arc<KeyRecord>,
+    ) -> Option<Arc<KeyRecord>> {
+        if let Some(copy) = &mut self.copy
             && Arc::ptr_eq(&copy.original, record)
         {
+            (copy.name, copy.state) = (name, state);
             self.times = 0;
-            return copy.replica.clone();
+            return Some(copy.replica.clone());
         }
-        let address = Arc::as_ptr(record).addr();
-        if self.last != address {
-            (self.last, self.times) = (address, 0);
+        #[expect(clippy::cast_possible_truncation, reason = "it is only a hint")]
+        let hint = (name / SLOTS as u64) as u32;
+        if self.last != hint {
+            (self.last, self.times) = (hint, 0);
         }
         self.times += 1;
         if self.times < HOT {
-            return record.clone();
+            return None;
         }
         self.times = 0;
         let replica = Arc::new(KeyRecord::clone(record));
         self.copy = Some(Copied {
+            name,
+            state,
             original: record.clone(),
             replica: replica.clone(),
         });
-        replica
+        Some(replica)
     }
 }
 
-/// The slot of a record, from its address, whose lowest bits are the same for all.
-fn slot_of(record: &Arc<KeyRecord>) -> usize {
-    let address = Arc::as_ptr(record).addr();
-    (address >> 4 ^ address >> 10) % SLOTS
+/// The slot for a name, whose lowest bits are as good as any.
+#[inline]
+fn slot_of(name: u64) -> usize {
+    usize::try_from(name % SLOTS as u64).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -96,33 +143,69 @@ mod tests {
 
     use super::*;
     use crate::record::id::KeyId;
+    use crate::record::secret::SecretVersion;
+    use crate::store::generation::Generation;
 
-    fn record(owner: &str) -> Arc<KeyRecord> {
-        let id = KeyId::from_bytes([1; 16]);
-        Arc::new(KeyRecord::new(id, owner, "name", Timestamp::UNIX_EPOCH))
+    fn record(owner: &str, digest: &KeyDigest) -> Arc<KeyRecord> {
+        let (id, time) = (KeyId::from_bytes([1; 16]), Timestamp::UNIX_EPOCH);
+        let version = SecretVersion::new(1, *digest, "0123abcd".parse().unwrap(), time);
+        let record = KeyRecord::new(id, owner, "name", time);
+        Arc::new(record.with_secret_versions([version]))
     }
 
     #[test]
     fn a_hot_record_is_copied_and_its_count_left_alone() {
-        let hot = record("hot");
-        let handles: Vec<_> = (0..20).map(|_| of(&hot)).collect();
-        assert!(handles.iter().all(|handle| **handle == *hot));
-        let copies = handles
-            .iter()
-            .filter(|handle| !Arc::ptr_eq(handle, &hot))
-            .count();
-        assert_eq!(copies, 20 - (usize::from(HOT) - 1));
+        let digest = KeyDigest::from_bytes([7; 32]);
+        let (hot, state) = (record("hot", &digest), Generation::default().current());
+        for asked in 1..20 {
+            let handle = remember(&digest, state, &hot);
+            assert_eq!(handle, hot);
+            assert_eq!(Arc::ptr_eq(&handle, &hot), asked < HOT);
+            let recalled = recall(&digest, state);
+            assert_eq!(recalled.is_some(), asked >= HOT);
+            assert!(recalled.is_none_or(|recalled| Arc::ptr_eq(&recalled, &handle)));
+        }
     }
 
     #[test]
+    fn a_copy_answers_for_its_own_digest_in_its_own_state_only() {
+        let digest = KeyDigest::from_bytes([7; 32]);
+        let hot = record("hot", &digest);
+        let generation = Generation::default();
+        let state = generation.current();
+        for _ in 0..HOT {
+            remember(&digest, state, &hot);
+        }
+        assert!(recall(&digest, state).is_some());
+        let mut octets = [7; 32];
+        octets[31] = 8;
+        assert!(recall(&KeyDigest::from_bytes(octets), state).is_none());
+
+        generation.renew();
+        let later = generation.current();
+        assert!(recall(&digest, later).is_none());
+        assert!(recall(&digest, Generation::default().current()).is_none());
+        // The store still has the snapshot, so the copy goes on.
+        assert!(!Arc::ptr_eq(&remember(&digest, later, &hot), &hot));
+        assert!(recall(&digest, later).is_some());
+        assert!(recall(&digest, state).is_none());
+        // It has another, which is not hot yet.
+        let other = record("other", &digest);
+        assert!(Arc::ptr_eq(&remember(&digest, later, &other), &other));
+    }
+
+    #[cfg(feature = "cache")]
+    #[test]
     fn another_snapshot_is_never_answered_by_the_copy_of_an_older_one() {
-        let mut current = record("0");
+        let digest = KeyDigest::from_bytes([7; 32]);
+        let mut current = record("0", &digest);
         for change in 1..2_000 {
             for _ in 0..12 {
                 assert_eq!(*of(&current), *current);
             }
+            assert!(!Arc::ptr_eq(&of(&current), &current));
             // The old snapshot is dropped, so that its address may be used again.
-            current = record(&change.to_string());
+            current = record(&change.to_string(), &digest);
         }
     }
 }
