@@ -1,4 +1,4 @@
-//! What the layer costs a request, beside no layer and a hand-written one.
+//! What the layer costs a request, beside no layer, a hand-written one, and the least that one could do.
 //!
 //! `cargo bench --bench middleware`
 
@@ -17,10 +17,11 @@ use tower_api_key::usage::UsageMonitor;
 use tower_http::auth::AsyncRequireAuthorizationLayer;
 
 mod fixture;
+use fixture::bare::Bare;
 use fixture::hand_written::HandWritten;
 use fixture::{Body, Keys, Server, Shuffle, headers, keys, send, unknown_key};
 
-/// The same requests through all four.
+/// The same requests through all five.
 fn request(criterion: &mut Criterion) {
     let Keys { store, plaintexts } = keys();
     let requests = requests(&plaintexts);
@@ -40,6 +41,7 @@ fn request(criterion: &mut Criterion) {
     bench!("with usage", {
         layer.clone().with_usage(UsageMonitor::new()).layer(Server)
     });
+    bench!("bare", Bare::new(&plaintexts));
     bench!("hand-written", {
         AsyncRequireAuthorizationLayer::new(HandWritten::new(&plaintexts)).layer(Server)
     });
