@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use foldhash::fast::FixedState;
 use foldhash::quality::RandomState;
 
-use super::generation::Generation;
-use super::replica;
+use super::generation::{Generation, Number};
+use super::replica::{self, Moment};
 use crate::key::digest::KeyDigest;
 use crate::record::key::KeyRecord;
 
@@ -45,8 +45,16 @@ impl Digests {
     #[inline]
     pub(super) fn record(&self, digest: &KeyDigest) -> Option<Arc<KeyRecord>> {
         let state = self.generation.current();
-        replica::recall(digest, state)
-            .or_else(|| self.find(digest, |record| replica::remember(digest, state, record)))
+        replica::recall(digest, state, 0).or_else(|| self.read(digest, state))
+    }
+
+    /// Out of line, so that the way to a copy is short.
+    #[inline(never)]
+    fn read(&self, digest: &KeyDigest, state: Number) -> Option<Arc<KeyRecord>> {
+        self.find(digest, |record| {
+            // What is found stays true until it is changed.
+            replica::remember(digest, state, Moment::MAX, record)
+        })
     }
 
     /// What `take` makes of the record that has this digest.

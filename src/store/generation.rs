@@ -12,12 +12,6 @@ pub(super) struct Generation(AtomicU64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Number(u64);
 
-impl Number {
-    /// That of no state.
-    #[cfg(feature = "cache")]
-    pub(super) const NONE: Self = Self(0);
-}
-
 impl Generation {
     /// The number of the state. To be read before the state itself is.
     #[inline]

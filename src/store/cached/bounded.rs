@@ -9,6 +9,7 @@ use foldhash::quality::RandomState;
 
 use super::slots::Slots;
 use crate::key::digest::KeyDigest;
+use crate::store::generation::{Generation, Number};
 
 /// What is remembered of digests. Reads take no lock and write to nothing that other reads touch,
 /// so that two cores do not wait for each other even when they ask for the same key.
@@ -23,8 +24,10 @@ pub(super) struct BoundedMap<V> {
     /// By how many bits of its hash a digest finds its bucket.
     bits: u32,
     buckets: papaya::HashMap<u32, Bucket<V>, FixedState>,
-    /// Another generation begins when everything is forgotten.
-    generation: AtomicU32,
+    /// Another era begins when everything is forgotten.
+    era: AtomicU32,
+    /// Renewed when a value goes, or another takes its place.
+    generation: Generation,
 }
 
 struct Bucket<V> {
@@ -37,7 +40,7 @@ struct Held<V> {
     /// The part of the hash that did not choose the bucket.
     tag: u32,
     slot: u32,
-    generation: u32,
+    era: u32,
     /// Whether it was read since the hand last passed.
     used: AtomicBool,
     digest: KeyDigest,
@@ -55,8 +58,20 @@ impl<V: Clone> BoundedMap<V> {
             seed: RandomState::default(),
             bits: buckets.trailing_zeros(),
             buckets: papaya::HashMap::default(),
-            generation: AtomicU32::new(0),
+            era: AtomicU32::new(0),
+            generation: Generation::default(),
         }
+    }
+
+    /// The number of the map's state: while it is the same, no value goes or is another.
+    #[inline]
+    pub(super) fn state(&self) -> Number {
+        self.generation.current()
+    }
+
+    /// Gives the state another number, because its values answer no longer as they did.
+    pub(super) fn renew(&self) {
+        self.generation.renew();
     }
 
     /// What `read` makes of the value. An answer counts as a use, which keeps the value longer.
@@ -66,9 +81,9 @@ impl<V: Clone> BoundedMap<V> {
         digest: &KeyDigest,
         read: impl FnOnce(&V) -> Option<T>,
     ) -> Option<T> {
-        let generation = self.generation.load(Ordering::Acquire);
+        let era = self.era.load(Ordering::Acquire);
         self.find(digest, |held| {
-            if held.generation != generation {
+            if held.era != era {
                 return None;
             }
             let answer = read(&held.value)?;
@@ -82,10 +97,8 @@ impl<V: Clone> BoundedMap<V> {
 
     /// What `read` makes of the value, without counting as a use.
     pub(super) fn peek<T>(&self, digest: &KeyDigest, read: impl FnOnce(&V) -> T) -> Option<T> {
-        let generation = self.generation.load(Ordering::Acquire);
-        self.find(digest, |held| {
-            (held.generation == generation).then(|| read(&held.value))
-        })
+        let era = self.era.load(Ordering::Acquire);
+        self.find(digest, |held| (held.era == era).then(|| read(&held.value)))
     }
 
     /// Whether there is a value, be it one from before everything was forgotten.
@@ -115,12 +128,15 @@ impl<V: Clone> BoundedMap<V> {
         let held = Held {
             tag,
             slot,
-            generation: self.generation.load(Ordering::Relaxed),
+            era: self.era.load(Ordering::Relaxed),
             used: AtomicBool::new(false),
             digest,
             value,
         };
         self.change(place, &digest, Some(held));
+        if old.is_some() {
+            self.generation.renew();
+        }
         slot
     }
 
@@ -137,13 +153,15 @@ impl<V: Clone> BoundedMap<V> {
         });
         if let Some(slot) = slot {
             self.change(self.place(digest).0, digest, None);
+            self.generation.renew();
             slots.give_back(slot);
         }
     }
 
     /// Forgets everything, at once: what is still held is of the past.
     pub(super) fn forget_all(&self) {
-        self.generation.fetch_add(1, Ordering::Release);
+        self.era.fetch_add(1, Ordering::Release);
+        self.generation.renew();
     }
 
     #[inline]
@@ -207,7 +225,7 @@ impl<V: Clone> Clone for Held<V> {
         Self {
             tag: self.tag,
             slot: self.slot,
-            generation: self.generation,
+            era: self.era,
             used: AtomicBool::new(self.used.load(Ordering::Relaxed)),
             digest: self.digest,
             value: self.value.clone(),

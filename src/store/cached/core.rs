@@ -128,11 +128,15 @@ impl Core {
     /// The answer from memory, if there is one until that moment.
     #[inline]
     fn answer_at(&self, now: Moment, digest: &KeyDigest) -> Option<Answer> {
+        // Before anything is read that it stands for.
+        let state = self.keys.state();
         // Before the entry is read: a proof that comes later may follow upon a change of it.
         let proven_until = self.proven_until.load(Ordering::Acquire);
-        let record = self.keys.read(digest, |entry| {
-            let answers = entry.life.answers(now, proven_until);
-            answers.then(|| replica::of(&entry.record))
+        let record = replica::recall(digest, state, now).or_else(|| {
+            self.keys.read(digest, |entry| {
+                let until = entry.life.answers_until(proven_until);
+                (now < until).then(|| replica::remember(digest, state, until, &entry.record))
+            })
         });
         if record.is_some() {
             return Some(record);
@@ -219,6 +223,10 @@ impl Core {
         };
         self.proven_until
             .store(before.max(proven_until), Ordering::Release);
+        if before == 0 {
+            // It may have held for ever before.
+            self.keys.renew();
+        }
     }
 
     /// From now on, changes may go untold; those before were told as far as was proven.
@@ -228,6 +236,8 @@ impl Core {
         if self.proven_until.load(Ordering::Relaxed) == NEVER {
             let proven_until = self.end_of_proof(self.clock.now());
             self.proven_until.store(proven_until, Ordering::Release);
+            // It holds less long than before.
+            self.keys.renew();
         }
     }
 

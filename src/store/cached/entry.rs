@@ -20,7 +20,13 @@ impl Life {
     /// Whether it answers now, given until when the last proof holds.
     #[inline]
     pub(super) fn answers(&self, now: Moment, proven_until: Moment) -> bool {
-        now < self.ends_at && (now < self.proof_needed_from || now < proven_until)
+        now < self.answers_until(proven_until)
+    }
+
+    /// From when on it does not answer, given until when the last proof holds.
+    #[inline]
+    pub(super) fn answers_until(&self, proven_until: Moment) -> Moment {
+        self.ends_at.min(self.proof_needed_from.max(proven_until))
     }
 
     /// Answers until then at least, proof or no proof.
