@@ -54,15 +54,17 @@ where
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         match self.enter(&mut request) {
-            Entry::Passed(mark) => ResponseFuture::passed(|| self.inner.call(request), Some(mark)),
-            Entry::Refused(refused) => self.refuse(&request, refused),
-            Entry::Waits(digest, lines) => self.wait(digest, request, lines),
+            Outcome::Passed(mark) => {
+                ResponseFuture::passed(|| self.inner.call(request), Some(mark))
+            }
+            Outcome::Refused(refused) => self.refuse(&request, refused),
+            Outcome::Waits(digest, lines) => self.wait(digest, request, lines),
         }
     }
 }
 
 /// What becomes of a request, as far as it need not wait.
-enum Entry {
+enum Outcome {
     Passed(Mark),
     Refused(Refused),
     Waits(KeyDigest, Lines),
@@ -71,7 +73,7 @@ enum Entry {
 impl<S, R> ApiKeyAuth<S, R> {
     /// Decides on a request, and prepares it for the inner service if it may pass.
     #[inline]
-    fn enter<ReqBody>(&self, request: &mut Request<ReqBody>) -> Entry
+    fn enter<ReqBody>(&self, request: &mut Request<ReqBody>) -> Outcome
     where
         R: Send + Sync + 'static,
     {
@@ -82,15 +84,15 @@ impl<S, R> ApiKeyAuth<S, R> {
             Step::Open(opening) => {
                 #[cfg(feature = "axum")]
                 Deferred::leave(shared, request.extensions_mut());
-                Entry::Passed(shared.admit_open(request, lines, opening))
+                Outcome::Passed(shared.admit_open(request, lines, opening))
             }
-            Step::Refuse(kind) => Entry::Refused(Denial::new(kind).into()),
+            Step::Refuse(kind) => Outcome::Refused(Denial::new(kind).into()),
             Step::LookUp(digest) => match gate.verifier.look_up_now(&digest) {
                 Some(verified) => match gate.authorise(verified, &gate.head(request)) {
-                    Ok(identity) => Entry::Passed(shared.admit(request, lines, identity)),
-                    Err(refused) => Entry::Refused(refused),
+                    Ok(identity) => Outcome::Passed(shared.admit(request, lines, identity)),
+                    Err(refused) => Outcome::Refused(refused),
                 },
-                None => Entry::Waits(digest, lines),
+                None => Outcome::Waits(digest, lines),
             },
         }
     }

@@ -8,7 +8,7 @@ use foldhash::fast::FixedState;
 use foldhash::quality::RandomState;
 
 use super::generation::{Generation, Number};
-use super::replica::{self, Moment};
+use super::replica;
 use crate::key::digest::KeyDigest;
 use crate::record::key::KeyRecord;
 
@@ -23,7 +23,6 @@ pub(super) struct Digests {
     /// By how many bits of its hash a digest finds its bucket.
     bits: AtomicU32,
     len: AtomicUsize,
-    /// Each change of what is found renews it.
     generation: Generation,
     /// By the hash's first `bits` bits, after a 1 that tells how many they are.
     buckets: papaya::HashMap<u32, Bucket, FixedState>,
@@ -44,16 +43,16 @@ impl Digests {
     /// A handle of the record that has this digest.
     #[inline]
     pub(super) fn record(&self, digest: &KeyDigest) -> Option<Arc<KeyRecord>> {
-        let state = self.generation.current();
-        replica::recall(digest, state, 0).or_else(|| self.read(digest, state))
+        let number = self.generation.current();
+        replica::recall(digest, number, 0).or_else(|| self.read(digest, number))
     }
 
     /// Out of line, so that the way to a copy is short.
     #[inline(never)]
-    fn read(&self, digest: &KeyDigest, state: Number) -> Option<Arc<KeyRecord>> {
+    fn read(&self, digest: &KeyDigest, number: Option<Number>) -> Option<Arc<KeyRecord>> {
         self.find(digest, |record| {
             // What is found stays true until it is changed.
-            replica::remember(digest, state, Moment::MAX, record)
+            replica::remember(digest, number, u64::MAX, record)
         })
     }
 
@@ -98,8 +97,12 @@ impl Digests {
             hash,
             record: record.clone(),
         });
-        buckets.insert(place, after.into());
-        self.generation.renew();
+        if is_new {
+            buckets.insert(place, after.into());
+        } else {
+            self.generation
+                .change(|| buckets.insert(place, after.into()));
+        }
         if is_new
             && self.len.fetch_add(1, Ordering::Relaxed) >= MOST << self.bits.load(Ordering::Relaxed)
         {
@@ -118,12 +121,13 @@ impl Digests {
         let after: Bucket = others.cloned().collect();
         self.len
             .fetch_sub(before.len() - after.len(), Ordering::Relaxed);
-        if after.is_empty() {
-            buckets.remove(&place);
-        } else {
-            buckets.insert(place, after);
-        }
-        self.generation.renew();
+        self.generation.change(|| {
+            if after.is_empty() {
+                buckets.remove(&place);
+            } else {
+                buckets.insert(place, after);
+            }
+        });
     }
 
     /// Makes two buckets of each.

@@ -38,9 +38,10 @@ use crate::record::secret::SecretVersion;
 /// and secret version, and the numbers of 10,000 writers of counts. Keep these longer in a database.
 /// The exercised scopes of a key stay until its scopes are changed.
 ///
-/// A thread keeps copies of the records that it is asked for most. That of a key which was changed
-/// or deleted answers no look-up any more, but stays in memory until another record takes its
-/// place or the thread ends. A record holds digests, and no plaintext.
+/// A thread keeps copies of the records that it is asked for most, 4,096 at most for all its stores
+/// in memory and caches together. That of a key which was changed or deleted answers no look-up any
+/// more, but stays in memory until another record takes its place or the thread ends. A record
+/// holds digests, and no plaintext.
 ///
 /// ```
 /// use tower_api_key::{KeyManager, MemoryStore, NewKey, Scope};

@@ -37,6 +37,7 @@ async fn after_a_proof_the_next_one_counts() {
     store.tell(FeedEvent::InStep);
     find(&cached, 1).await;
     advance(SECOND * 10).await;
+    assert_eq!(known(&cached, 1), "active");
     store.prove();
     advance(just_before(SECOND * 5)).await;
     assert_eq!(known(&cached, 1), "active");
@@ -134,6 +135,7 @@ async fn a_lost_feed_leaves_the_fallback_from_then_on() {
     store.tell(FeedEvent::InStep);
     find(&cached, 1).await;
     advance(SECOND * 30).await;
+    assert_eq!(known(&cached, 1), "active");
     store.tell(FeedEvent::Lost);
     assert_eq!(cached.feed_state(), FeedState::Behind);
     advance(SECOND * 2).await;
@@ -217,6 +219,8 @@ async fn a_told_change_is_forgotten_at_once_and_alone() {
     for number in [1, 2, 3] {
         find(&cached, number).await;
     }
+    let all = [1, 2, 3].map(|number| known(&cached, number));
+    assert_eq!(all, ["active", "active", "unknown"]);
     store
         .keys()
         .apply(&id(1), &revocation(), &context())

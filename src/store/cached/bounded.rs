@@ -9,7 +9,7 @@ use foldhash::quality::RandomState;
 
 use super::slots::Slots;
 use crate::key::digest::KeyDigest;
-use crate::store::generation::{Generation, Number};
+use crate::store::generation::Generation;
 
 /// What is remembered of digests. Reads take no lock and write to nothing that other reads touch,
 /// so that two cores do not wait for each other even when they ask for the same key.
@@ -26,7 +26,6 @@ pub(super) struct BoundedMap<V> {
     buckets: papaya::HashMap<u32, Bucket<V>, FixedState>,
     /// Another era begins when everything is forgotten.
     era: AtomicU32,
-    /// Renewed when a value goes, or another takes its place.
     generation: Generation,
 }
 
@@ -63,18 +62,15 @@ impl<V: Clone> BoundedMap<V> {
         }
     }
 
-    /// The number of the map's state: while it is the same, no value goes or is another.
-    #[inline]
-    pub(super) fn state(&self) -> Number {
-        self.generation.current()
-    }
-
-    /// Gives the state another number, because its values answer no longer as they did.
-    pub(super) fn renew(&self) {
-        self.generation.renew();
+    /// Tells whether values that were read are still there.
+    pub(super) fn generation(&self) -> &Generation {
+        &self.generation
     }
 
     /// What `read` makes of the value. An answer counts as a use, which keeps the value longer.
+    ///
+    /// One from a copy of the value does not, but no copy outlives an eviction, so that each is read
+    /// again between one and the next.
     #[inline]
     pub(super) fn read<T>(
         &self,
@@ -133,9 +129,11 @@ impl<V: Clone> BoundedMap<V> {
             digest,
             value,
         };
-        self.change(place, &digest, Some(held));
         if old.is_some() {
-            self.generation.renew();
+            self.generation
+                .change(|| self.change(place, &digest, Some(held)));
+        } else {
+            self.change(place, &digest, Some(held));
         }
         slot
     }
@@ -152,16 +150,16 @@ impl<V: Clone> BoundedMap<V> {
             Some(held.slot)
         });
         if let Some(slot) = slot {
-            self.change(self.place(digest).0, digest, None);
-            self.generation.renew();
+            self.generation
+                .change(|| self.change(self.place(digest).0, digest, None));
             slots.give_back(slot);
         }
     }
 
     /// Forgets everything, at once: what is still held is of the past.
     pub(super) fn forget_all(&self) {
-        self.era.fetch_add(1, Ordering::Release);
-        self.generation.renew();
+        self.generation
+            .change(|| self.era.fetch_add(1, Ordering::Release));
     }
 
     #[inline]

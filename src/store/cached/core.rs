@@ -129,13 +129,13 @@ impl Core {
     #[inline]
     fn answer_at(&self, now: Moment, digest: &KeyDigest) -> Option<Answer> {
         // Before anything is read that it stands for.
-        let state = self.keys.state();
+        let number = self.keys.generation().current();
         // Before the entry is read: a proof that comes later may follow upon a change of it.
         let proven_until = self.proven_until.load(Ordering::Acquire);
-        let record = replica::recall(digest, state, now).or_else(|| {
+        let record = replica::recall(digest, number, now).or_else(|| {
             self.keys.read(digest, |entry| {
                 let until = entry.life.answers_until(proven_until);
-                (now < until).then(|| replica::remember(digest, state, until, &entry.record))
+                (now < until).then(|| replica::remember(digest, number, until, &entry.record))
             })
         });
         if record.is_some() {
@@ -209,7 +209,7 @@ impl Core {
     pub(super) fn note_in_step(&self) {
         let mut state = self.state();
         state.feed_lost = false;
-        self.proven_until.store(NEVER, Ordering::Release);
+        self.set_proven_until(NEVER);
     }
 
     /// All changes before that moment were told.
@@ -221,12 +221,7 @@ impl Core {
             NEVER => 0,
             before => before,
         };
-        self.proven_until
-            .store(before.max(proven_until), Ordering::Release);
-        if before == 0 {
-            // It may have held for ever before.
-            self.keys.renew();
-        }
+        self.set_proven_until(before.max(proven_until));
     }
 
     /// From now on, changes may go untold; those before were told as far as was proven.
@@ -235,9 +230,18 @@ impl Core {
         state.feed_lost = true;
         if self.proven_until.load(Ordering::Relaxed) == NEVER {
             let proven_until = self.end_of_proof(self.clock.now());
-            self.proven_until.store(proven_until, Ordering::Release);
-            // It holds less long than before.
-            self.keys.renew();
+            self.set_proven_until(proven_until);
+        }
+    }
+
+    /// For whoever holds the lock of the state.
+    fn set_proven_until(&self, until: Moment) {
+        let set = || self.proven_until.store(until, Ordering::Release);
+        if until < self.proven_until.load(Ordering::Relaxed) {
+            // What was read may answer less long than it seemed.
+            self.keys.generation().change(set);
+        } else {
+            set();
         }
     }
 

@@ -27,6 +27,10 @@ use crate::store::key_store::KeyStore;
 /// key that is not remembered, one asks the store, and all get its answer, even when the one is
 /// dropped. Clones share one cache.
 ///
+/// A thread keeps copies of the records that it is asked for most, 4,096 at most for all its stores
+/// in memory and caches together. A copy answers only as long as what it was made from, but stays
+/// in memory until another takes its place or the thread ends.
+///
 /// ```
 /// use tower_api_key::store::{CacheOptions, CachedStore};
 /// use tower_api_key::{ApiKeyLayer, KeyManager, MemoryStore};
