@@ -237,3 +237,27 @@ async fn without_the_layer_a_handler_that_needs_an_identity_is_not_called() {
         assert_eq!(ask(&routes(), "GET", "/reports", key).await.status, 401);
     }
 }
+
+/// A router knows only the content that is left, which is none (RFC 9110, section 8.6).
+#[tokio::test]
+async fn a_refused_head_has_the_length_of_a_refused_get_and_no_content() {
+    let (keys, key) = fixture().await;
+    let layer = ApiKeyLayer::new(keys.store().clone());
+    let inside = routes().layer(layer.clone());
+    let around = layer.layer(routes());
+    for (path, key) in [
+        ("/whose", None),
+        ("/reports", Some(&*key)),
+        ("/nowhere", None),
+    ] {
+        let get = ask(&inside, "GET", path, key).await;
+        let length = get.body.len().to_string();
+        for head in [
+            ask(&inside, "HEAD", path, key).await,
+            ask(&around, "HEAD", path, key).await,
+        ] {
+            assert_eq!((head.status, head.text()), (get.status, ""), "{path}");
+            assert_eq!(head.header("content-length"), length, "{path}");
+        }
+    }
+}

@@ -4,7 +4,8 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_TYPE, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, Method, Response, StatusCode};
 use serde::Serialize;
@@ -27,7 +28,8 @@ use super::respond::Respond;
 /// | `WWW-Authenticate: Bearer realm="…"` | 400, 401 and 403 |
 /// | `Retry-After` | 503 |
 ///
-/// Nothing of the request is repeated in the response. The answer to HEAD has no content.
+/// Nothing of the request is repeated in the response. The answer to HEAD has no content, and the
+/// `Content-Length` of the answer to GET.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct DefaultResponder;
@@ -44,15 +46,17 @@ impl<B: From<Bytes>> Respond<B> for DefaultResponder {
         if let Some(content_type) = grpc::answer_type(refusal) {
             return grpc::response(refusal, content_type, B::from(Bytes::new()));
         }
-        // The answer to HEAD has no content (RFC 9110, section 9.3.2); not every server cuts it.
-        let content = if refusal.head().method() == Method::HEAD {
-            Bytes::new()
-        } else {
-            body(refusal)
-        };
+        let mut headers = headers(refusal);
+        let mut content = body(refusal);
+        if refusal.head().method() == Method::HEAD {
+            // The answer to HEAD has no content (RFC 9110, section 9.3.2); not every server cuts it.
+            // Its length is that of the answer to GET (section 8.6), which no server could tell then.
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(content.len()));
+            content.clear();
+        }
         let mut response = Response::new(B::from(content));
         *response.status_mut() = refusal.status();
-        *response.headers_mut() = headers(refusal);
+        *response.headers_mut() = headers;
         response
     }
 }
