@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
+use http::Method;
 use tracing::{Level, event};
 
 use super::decision::{Access, Decision};
@@ -18,7 +19,8 @@ use crate::denial::DenialClass;
 /// | ERROR | refused because the store or the clock failed | also `cause`, with the errors that it came from |
 ///
 /// No event holds a key, a digest, or the target of the request, where clients put keys by
-/// mistake; a `TraceLayer` around this layer tells which request it was.
+/// mistake; a `TraceLayer` around this layer tells which request it was. A method that is none of
+/// the common ones, of which clients choose every letter, is `other`.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct TracingObserver;
@@ -32,7 +34,7 @@ impl TracingObserver {
 
 impl Observer for TracingObserver {
     fn decided(&self, decision: &Decision<'_>) {
-        let method = decision.head().method();
+        let method = shown(decision.head().method());
         match decision.outcome() {
             Ok(Access::Key(identity)) => event!(
                 Level::DEBUG,
@@ -65,6 +67,28 @@ impl Observer for TracingObserver {
         }
     }
 }
+
+/// The name of a method, unless the client may have made it up.
+fn shown(method: &Method) -> &str {
+    if COMMON.contains(method) {
+        method.as_str()
+    } else {
+        "other"
+    }
+}
+
+/// The methods of RFC 9110, section 9, and PATCH (RFC 5789).
+const COMMON: [Method; 9] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::DELETE,
+    Method::CONNECT,
+    Method::OPTIONS,
+    Method::TRACE,
+    Method::PATCH,
+];
 
 /// An error and what it came from, each after a colon.
 struct Chain<'a>(&'a (dyn Error + 'static));
