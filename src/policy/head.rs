@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Uri};
 
 /// The head of a request, without the headers that carry credentials.
 ///
-/// Policies, responders and observers see this; never a body, and never a key. Values that are
-/// marked sensitive are left out too.
+/// Policies, responders and observers see this; never a body, and never a key. `Authorization` is
+/// left out whether keys are read from it or not, and so are values that are marked sensitive.
 #[derive(Clone, Copy)]
 pub struct RequestHead<'a> {
     method: &'a Method,
@@ -72,7 +72,7 @@ impl<'a> RequestHead<'a> {
     }
 
     fn shows(&self, name: &HeaderName, value: &HeaderValue) -> bool {
-        !value.is_sensitive() && !self.hidden.contains(name)
+        !value.is_sensitive() && *name != AUTHORIZATION && !self.hidden.contains(name)
     }
 }
 

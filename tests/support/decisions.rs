@@ -8,7 +8,7 @@ use http_body_util::Full;
 use tower::Layer;
 use tower_api_key::clock::ManualClock;
 use tower_api_key::denial::DenialKind;
-use tower_api_key::middleware::Refusal;
+use tower_api_key::middleware::{KeySource, Refusal};
 use tower_api_key::observe::Decision;
 use tower_api_key::record::KeyUpdate;
 use tower_api_key::{ApiKeyLayer, KeyStore, NewKey, Scope};
@@ -215,9 +215,12 @@ async fn an_observer_sees_the_head_without_credentials() {
         assert_eq!(decision.identity().is_some(), decision.denial().is_none());
     };
     let store = keys.store().clone();
+    let elsewhere = ApiKeyLayer::new(store.clone()).with_sources([KeySource::X_API_KEY]);
     for layer in [
         ApiKeyLayer::new(store.clone()),
         ApiKeyLayer::new(Yielding(store)),
+        // It reads no Authorization, and shows none: clients may send their key there all the same.
+        elsewhere.unwrap(),
     ] {
         let mut service = layer.with_observer(observer.clone()).layer(Probe::new().0);
         for (key, status) in [(&*key, 200), (UNKNOWN, 401)] {
