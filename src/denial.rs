@@ -32,7 +32,7 @@ pub enum DenialKind {
     Missing,
     /// A credential header came more than once, or joined by commas.
     Ambiguous,
-    /// Two headers held different keys.
+    /// Two headers held different keys, be it as `Bearer <key>` or in another way.
     Conflicting,
     /// `Authorization` held a key, or something without a scheme, but not as `Bearer <key>`.
     NotBearer,

@@ -153,11 +153,10 @@ impl KeyFormat {
         Ok(())
     }
 
-    /// Whether the text of a key of this format stands anywhere among these octets, whatever its
-    /// checksum.
-    pub(crate) fn occurs_in(&self, octets: &[u8]) -> bool {
+    /// The keys of this format that stand anywhere among these octets, whatever their checksums.
+    pub(crate) fn keys_in<'a>(&self, octets: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         let prefix = self.prefix_octets();
-        octets.windows(self.key_len()).any(|text| {
+        octets.windows(self.key_len()).filter(move |text| {
             let digits = text.strip_prefix(prefix).and_then(<[u8]>::first_chunk);
             digits.is_some_and(are_lower_hex)
         })
@@ -303,10 +302,10 @@ mod tests {
             &format!("tc_tc_{key}"),
             &format!("{key}0"),
         ] {
-            assert!(format.occurs_in(text.as_bytes()), "{text}");
+            assert_eq!(format.keys_in(text.as_bytes()).count(), 1, "{text}");
         }
         for text in ["", "tc_", &key[1..], &key[..66], &key.to_uppercase()] {
-            assert!(!format.occurs_in(text.as_bytes()), "{text}");
+            assert_eq!(format.keys_in(text.as_bytes()).count(), 0, "{text}");
         }
     }
 

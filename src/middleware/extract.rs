@@ -10,6 +10,8 @@ use crate::verify::verifier::Verifier;
 pub(super) struct Sent<'a> {
     /// The key as it was sent, not yet parsed; `None` when none was sent.
     pub(super) key: Result<Option<&'a [u8]>, DenialKind>,
+    /// A value of `Authorization` that holds a key, but not after `Bearer`.
+    misplaced: Option<&'a [u8]>,
     /// The header lines that carry what was sent.
     pub(super) lines: Lines,
 }
@@ -26,13 +28,15 @@ pub(super) struct Lines {
 ///
 /// - `Authorization` with another scheme than Bearer is someone else's, unless a key stands in it.
 /// - An empty value is no key, and neither is one in `Authorization` without `Bearer`: on their own
-///   they are refused, since they were meant to be one, and beside a key they change nothing.
+///   they are refused, since they were meant to be one, and beside a key they change nothing,
+/// - unless another key stands in that value: a server that reads it would disagree.
 /// - More than one line of a header is ambiguous, whatever the lines hold: what reads the first and
 ///   what reads the last would disagree.
 /// - Two headers may hold the same key, but not different ones.
 pub(super) fn read<'a>(headers: &'a HeaderMap, sources: &Sources, verifier: &Verifier) -> Sent<'a> {
     let mut sent = Sent {
         key: Ok(None),
+        misplaced: None,
         lines: Lines::default(),
     };
     let find = sources.finder();
@@ -67,17 +71,29 @@ impl<'a> Sent<'a> {
         let held = held(name, value, verifier);
         if held != Held::OtherScheme {
             self.lines.ours |= bit;
-            self.add(held);
+            self.add(held, verifier);
         }
     }
 
-    fn add(&mut self, held: Held<'a>) {
+    fn add(&mut self, held: Held<'a>, verifier: &Verifier) {
+        let holds_other = |value, token| verifier.keys_in(value).any(|key| key != token);
+        if let Held::Misplaced(value) = held {
+            self.misplaced = Some(value);
+        }
         self.key = match (self.key, held) {
             (Ok(None) | Err(DenialKind::Missing | DenialKind::NotBearer), Held::Token(token)) => {
-                Ok(Some(token))
+                match self.misplaced {
+                    Some(value) if holds_other(value, token) => Err(DenialKind::Conflicting),
+                    _ => Ok(Some(token)),
+                }
             }
             (Ok(Some(other)), Held::Token(token)) if other != token => Err(DenialKind::Conflicting),
-            (Ok(None) | Err(DenialKind::Missing), Held::NotBearer) => Err(DenialKind::NotBearer),
+            (Ok(Some(token)), Held::Misplaced(value)) if holds_other(value, token) => {
+                Err(DenialKind::Conflicting)
+            }
+            (Ok(None) | Err(DenialKind::Missing), Held::NotBearer | Held::Misplaced(_)) => {
+                Err(DenialKind::NotBearer)
+            }
             (Ok(None), Held::Nothing) => Err(DenialKind::Missing),
             (Ok(_) | Err(_), _) => return,
         };
@@ -91,9 +107,11 @@ enum Held<'a> {
     Token(&'a [u8]),
     /// Nothing at all.
     Nothing,
-    /// In `Authorization`, a key or who knows what, but neither `Bearer <key>` nor the credentials
-    /// of another scheme.
+    /// In `Authorization`, who knows what, but neither `Bearer <key>` nor the credentials of another
+    /// scheme.
     NotBearer,
+    /// In `Authorization`, a key, but not after `Bearer`; the whole value.
+    Misplaced(&'a [u8]),
     /// In `Authorization`, someone else's credentials.
     OtherScheme,
 }
@@ -135,10 +153,12 @@ fn bearer_token(value: &[u8]) -> Option<&[u8]> {
 
 /// What `Authorization` holds where it does not say `Bearer`.
 #[cold]
-fn without_bearer<'a>(value: &[u8], verifier: &Verifier) -> Held<'a> {
+fn without_bearer<'a>(value: &'a [u8], verifier: &Verifier) -> Held<'a> {
     if value.is_empty() {
         Held::Nothing
-    } else if has_scheme(value) && !verifier.occurs_in(value) {
+    } else if verifier.keys_in(value).next().is_some() {
+        Held::Misplaced(value)
+    } else if has_scheme(value) {
         Held::OtherScheme
     } else {
         Held::NotBearer
@@ -225,7 +245,7 @@ mod tests {
             assert_eq!(held, Held::OtherScheme, "{value:?}");
             let with_key = format!("{value}, {key}");
             let held = held_by("authorization", with_key.as_bytes());
-            assert_eq!(held, Held::NotBearer, "{with_key:?}");
+            assert_eq!(held, Held::Misplaced(with_key.as_bytes()), "{with_key:?}");
         }
         for value in [
             &b"Bea"[..],
@@ -238,7 +258,6 @@ mod tests {
             b"\"Bearer abc\"",
             b"Basic\tabc",
             b"\xe2\x84\xacearer abc",
-            key.as_bytes(),
         ] {
             assert_eq!(
                 held_by("authorization", value),
@@ -246,6 +265,8 @@ mod tests {
                 "{value:?}"
             );
         }
+        let alone = held_by("authorization", key.as_bytes());
+        assert_eq!(alone, Held::Misplaced(key.as_bytes()));
         for value in ["", " \t"] {
             assert_eq!(held_by("authorization", value.as_bytes()), Held::Nothing);
         }

@@ -140,6 +140,9 @@ impl<R> ApiKeyLayer<R> {
     /// neither read nor removed. The order does not matter: two headers with different keys are
     /// refused.
     ///
+    /// Refusals challenge with `Bearer` (RFC 9110, section 11.6.1) even where [`KeySource::BEARER`] is
+    /// not listed, since no scheme stands for a key in another header: tell clients where to send it.
+    ///
     /// ```
     /// use http::HeaderName;
     /// use tower_api_key::middleware::KeySource;

@@ -159,10 +159,10 @@ impl Verifier {
         self.judge(found, &digest)
     }
 
-    /// Whether the text of a key stands anywhere among these octets.
-    pub(crate) fn occurs_in(&self, octets: &[u8]) -> bool {
-        let mut formats = self.0.formats.iter();
-        formats.any(|format| format.occurs_in(octets))
+    /// The texts of keys that stand anywhere among these octets.
+    pub(crate) fn keys_in<'a>(&self, octets: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        let formats = self.0.formats.iter();
+        formats.flat_map(move |format| format.keys_in(octets))
     }
 
     /// The time by which ends are judged.

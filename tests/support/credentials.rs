@@ -6,7 +6,7 @@ use tower_api_key::denial::DenialKind;
 use tower_api_key::{ApiKeyLayer, Scope};
 
 use super::support::stores::Yielding;
-use super::support::{Sent, issue, request, request_to, send};
+use super::support::{Sent, UNKNOWN, issue, request, request_to, send};
 use super::{fixture, probed};
 
 #[tokio::test]
@@ -138,6 +138,7 @@ async fn a_key_that_is_not_sent_as_bearer_opens_nothing() {
     let (mut open, seen) = probed(&layer.with_insecure_anonymous_access());
     let revoked = issue(&keys, Scope::READ).await;
     keys.revoke(&revoked.record.id(), "leaked").await.unwrap();
+    let another = issue(&keys, Scope::READ).await;
     for key in [&issued.key, &revoked.key] {
         for value in misspelt(key.expose_secret()) {
             for service in [&mut strict, &mut open] {
@@ -147,10 +148,12 @@ async fn a_key_that_is_not_sent_as_bearer_opens_nothing() {
                 // As if none was sent: the client may not have known how (RFC 6750, section 3.1).
                 let challenge = answer.header("www-authenticate");
                 assert_eq!(challenge, "Bearer realm=\"api\"", "{value:?}");
-                // Nor does it help a bad key.
-                let request = with_authorization(super::support::get("x"), &value);
-                let answer = send(service, request).await;
-                answer.assert_refused(DenialKind::Malformed);
+                // Nor does it stand beside another key: whoever reads it would let in another caller.
+                for other in [another.key.expose_secret(), UNKNOWN, "x"] {
+                    let request = with_authorization(super::support::get(other), &value);
+                    let answer = send(service, request).await;
+                    answer.assert_refused(DenialKind::Conflicting);
+                }
             }
         }
     }

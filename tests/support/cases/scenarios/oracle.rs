@@ -60,6 +60,8 @@ pub(crate) fn sent(lines: &[Line]) -> Sent {
             };
         }
         (Some(one), Some(two)) if one != two => return Sent::Ambiguous,
+        // A server that reads it there would take another key.
+        (None, Some(token)) if other_key(&authorization, token) => return Sent::Ambiguous,
         (one, two) => one.or(two).unwrap_or_default(),
     };
     if KEY.is_match(token) {
@@ -70,6 +72,12 @@ pub(crate) fn sent(lines: &[Line]) -> Sent {
     } else {
         Sent::Malformed
     }
+}
+
+/// Whether a key stands in one of these values that is not this one.
+fn other_key(values: &[&[u8]], token: &[u8]) -> bool {
+    let mut keys = values.iter().flat_map(|value| ANY_KEY.find_iter(value));
+    keys.any(|key| key.as_bytes() != token)
 }
 
 /// The one group of an expression that took part in a match.
