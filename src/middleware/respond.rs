@@ -10,8 +10,8 @@ use super::refusal::Refusal;
 ///
 /// The layer adds to whatever this returns: the [`Denial`](crate::denial::Denial) in the response's
 /// extensions, `Vary`, and `Cache-Control: no-store` where none is set. The answer to a HEAD request
-/// must have no content: not every server cuts it. A closure
-/// `Fn(&Refusal<'_>) -> Response<B>` is a responder:
+/// must have no content, since not every server cuts it, and then needs the `Content-Length` of the
+/// answer to GET, or routers may say 0. A closure `Fn(&Refusal<'_>) -> Response<B>` is a responder:
 ///
 /// ```
 /// use http::Response;
