@@ -386,3 +386,13 @@ impl KeyRegistry for Metered {
         self.inner.forget_usage_before(hour).await
     }
 }
+
+#[test]
+fn no_key_imports_others() {
+    let (keys, _) = timed_keys();
+    let issued = block_on(support::issue(&keys, Scope::READ)).key;
+    let maker = block_on(keys.verifier().verify(issued.expose_secret())).unwrap();
+    let refused = block_on(keys.on_behalf_of(&maker).import([legacy(1)])).unwrap_err();
+    assert_eq!(refused.kind(), ManageErrorKind::Exceeds);
+    assert_eq!(keys.store().len(), 1);
+}

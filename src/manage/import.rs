@@ -50,7 +50,9 @@ impl<S: KeyRegistry> KeyManager<S> {
     /// [`ManageError`], and nothing is imported, when the manager's hasher is not SHA-256: no
     /// imported digest would ever match
     /// ([`InvalidInput`](super::error::ManageErrorKind::InvalidInput)), or the
-    /// [actor](Self::acting_as) or the [reason](Self::because) is out of its bounds.
+    /// [actor](Self::acting_as) or the [reason](Self::because) is out of its bounds; or the manager
+    /// acts [on behalf of a key](Self::on_behalf_of)
+    /// ([`Exceeds`](super::error::ManageErrorKind::Exceeds)).
     pub async fn import(
         &self,
         keys: impl IntoIterator<Item = LegacyKey>,
@@ -59,6 +61,11 @@ impl<S: KeyRegistry> KeyManager<S> {
             let message = "expected a manager that digests with SHA-256 for an import, \
                            found one with HMAC-SHA-256, which would match no imported digest";
             return Err(ManageError::new(ManageErrorKind::InvalidInput, message));
+        }
+        if self.acting.maker.is_some() {
+            let message = "expected an import by the application, found one on behalf of a key, \
+                           which could so get at a stronger one";
+            return Err(ManageError::new(ManageErrorKind::Exceeds, message));
         }
         let context = self.acting.context(self.clock.now())?;
         let mut report = ImportReport::default();
