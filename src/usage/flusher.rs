@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{sleep, timeout};
 
 use super::error::{UsageFlusherError, UsageNotWritten};
 use super::flush::Flush;
@@ -133,8 +133,7 @@ async fn collect(flush: Arc<Flush>) {
 async fn write(flush: Arc<Flush>) {
     let mut forgotten_at = None;
     loop {
-        let end = Instant::now() + flush.options.interval;
-        let _ = timeout_at(end, flush.is_half_full()).await;
+        let _ = timeout(flush.options.interval, flush.is_half_full()).await;
         flush.collect();
         flush.write_all().await;
         forget(&flush, &mut forgotten_at).await;

@@ -106,6 +106,16 @@ async fn half_of_the_room_is_enough_to_write_before_the_interval() {
     assert_eq!(scene.allowed().await, 1);
 }
 
+/// That is longer than any clock goes.
+#[tokio::test(start_paused = true)]
+async fn so_it_is_when_the_interval_never_ends() {
+    let scene =
+        Scene::new(|options| options.with_max_waiting(2).with_interval(Duration::MAX)).await;
+    scene.count(1);
+    sleep(SECOND + Duration::from_millis(10)).await;
+    assert_eq!(scene.allowed().await, 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_writes_everything_and_ends_the_tasks() {
     let scene = Scene::new(|options| options).await;
