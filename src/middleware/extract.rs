@@ -31,7 +31,7 @@ pub(super) struct Lines {
 ///   they are refused, since they were meant to be one, and beside a key they change nothing,
 /// - unless another key stands in that value: a server that reads it would disagree.
 /// - More than one line of a header is ambiguous, whatever the lines hold: what reads the first and
-///   what reads the last would disagree.
+///   what reads the last would disagree. So are lines that were joined by commas.
 /// - Two headers may hold the same key, but not different ones.
 pub(super) fn read<'a>(headers: &'a HeaderMap, sources: &Sources, verifier: &Verifier) -> Sent<'a> {
     let mut sent = Sent {
@@ -81,6 +81,7 @@ impl<'a> Sent<'a> {
             self.misplaced = Some(value);
         }
         self.key = match (self.key, held) {
+            (_, Held::Folded) => Err(DenialKind::Ambiguous),
             (Ok(None) | Err(DenialKind::Missing | DenialKind::NotBearer), Held::Token(token)) => {
                 match self.misplaced {
                     Some(value) if holds_other(value, token) => Err(DenialKind::Conflicting),
@@ -112,6 +113,8 @@ enum Held<'a> {
     NotBearer,
     /// In `Authorization`, a key, but not after `Bearer`; the whole value.
     Misplaced(&'a [u8]),
+    /// In `Authorization`, a line of `Bearer` that was joined to another line.
+    Folded,
     /// In `Authorization`, someone else's credentials.
     OtherScheme,
 }
@@ -156,6 +159,8 @@ fn bearer_token(value: &[u8]) -> Option<&[u8]> {
 fn without_bearer<'a>(value: &'a [u8], verifier: &Verifier) -> Held<'a> {
     if value.is_empty() {
         Held::Nothing
+    } else if has_folded_bearer(value) {
+        Held::Folded
     } else if verifier.keys_in(value).next().is_some() {
         Held::Misplaced(value)
     } else if has_scheme(value) {
@@ -174,6 +179,19 @@ fn has_scheme(value: &[u8]) -> bool {
 /// `tchar` of RFC 9110, section 5.6.2.
 fn is_token_octet(octet: u8) -> bool {
     octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet)
+}
+
+/// Whether `Bearer` stands after a comma, as where an intermediary joined two lines (RFC 9110,
+/// section 5.3). No parameter of another scheme looks like it, but a quoted string may.
+fn has_folded_bearer(value: &[u8]) -> bool {
+    let mut is_quoted = false;
+    let elements = value.split(|byte| {
+        is_quoted ^= *byte == b'"';
+        *byte == b',' && !is_quoted
+    });
+    elements
+        .skip(1)
+        .any(|element| bearer_token(trim(element)).is_some())
 }
 
 /// Whether a malformed token may be several, which an intermediary joined (RFC 9110, section 5.3).
@@ -269,6 +287,59 @@ mod tests {
         assert_eq!(alone, Held::Misplaced(key.as_bytes()));
         for value in ["", " \t"] {
             assert_eq!(held_by("authorization", value.as_bytes()), Held::Nothing);
+        }
+    }
+
+    #[test]
+    fn bearer_after_a_comma_is_a_joined_line() {
+        for value in [
+            "Basic YTpi, Bearer abc",
+            "Basic YTpi,bEARER\tabc",
+            "Digest a=\"b, c\", d=e , Bearer",
+            ", Bearer abc",
+            "tc_, Bearer, Basic YTpi",
+        ] {
+            let held = held_by("authorization", value.as_bytes());
+            assert_eq!(held, Held::Folded, "{value:?}");
+        }
+        for value in [
+            "Digest realm=\"a, Bearer b\"",
+            "Basic YTpi, Bearers abc",
+            "Basic Bearer abc",
+        ] {
+            let held = held_by("authorization", value.as_bytes());
+            assert_eq!(held, Held::OtherScheme, "{value:?}");
+        }
+    }
+
+    /// A server that reads the key in `Authorization` would take another one, whichever line it
+    /// reads first.
+    #[test]
+    fn another_key_in_authorization_conflicts_in_both_orders() {
+        let [mine, other] = ["0f", "e1"].map(|pair| format!("tc_{}", pair.repeat(32)));
+        let verifier = Verifier::new(MemoryStore::new());
+        let sources = Sources::default();
+        let read_key = |lines: [(&'static str, &str); 2]| {
+            let lines = lines.map(|(name, value)| {
+                let value = header::HeaderValue::from_str(value).unwrap();
+                (HeaderName::from_static(name), value)
+            });
+            let headers = HeaderMap::from_iter(lines);
+            let key = read(&headers, &sources, &verifier).key;
+            key.map(|key| key.map(<[u8]>::to_vec))
+        };
+        for scheme in ["Basic ", "Token ", ""] {
+            let authorization = ("authorization", &*format!("{scheme}{other}"));
+            let x_api_key = ("x-api-key", &*mine);
+            for lines in [[authorization, x_api_key], [x_api_key, authorization]] {
+                assert_eq!(read_key(lines), Err(DenialKind::Conflicting), "{lines:?}");
+            }
+            // The same key twice is one key.
+            let authorization = ("authorization", &*format!("{scheme}{mine}"));
+            for lines in [[authorization, x_api_key], [x_api_key, authorization]] {
+                let key = Ok(Some(mine.clone().into_bytes()));
+                assert_eq!(read_key(lines), key, "{lines:?}");
+            }
         }
     }
 

@@ -117,7 +117,6 @@ fn misspelt(key: &str) -> Vec<HeaderValue> {
         "Token {}",
         "ApiKey {}",
         "Digest username=\"{}\", realm=\"x\"",
-        "Basic YTpi, Bearer {}",
     ];
     let values = texts.map(|text| {
         let octets = text.replace("{}", key).chars().map(|c| c as u8).collect();
@@ -158,6 +157,40 @@ async fn a_key_that_is_not_sent_as_bearer_opens_nothing() {
         }
     }
     assert_eq!((strictly_seen.calls(), seen.calls()), (0, 0));
+}
+
+/// As two lines would be, which an intermediary may join in one (RFC 9110, section 5.3).
+#[tokio::test]
+async fn bearer_joined_to_another_scheme_is_ambiguous_in_both_orders() {
+    let (keys, issued, layer) = fixture().await;
+    let (mut strict, _) = probed(&layer);
+    let (mut open, seen) = probed(&layer.clone().with_insecure_anonymous_access());
+    let (mut public, allowed) = probed(&layer.with_public_path("/health").unwrap());
+    let another = issue(&keys, Scope::READ).await;
+    for key in [issued.key.expose_secret(), UNKNOWN, "x"] {
+        for value in [
+            format!("Basic YTpi, Bearer {key}"),
+            format!("Bearer {key}, Basic YTpi"),
+            format!("Basic YTpi,bearer {key}"),
+            format!("bearer {key},Basic YTpi"),
+            format!("Digest a=\"b, c\", d=e, Bearer {key}"),
+        ] {
+            let value = HeaderValue::try_from(value).unwrap();
+            for service in [&mut strict, &mut open] {
+                let request = with_authorization(request("GET", &[]), &value);
+                send(service, request)
+                    .await
+                    .assert_refused(DenialKind::Ambiguous);
+                let request = super::support::get(another.key.expose_secret());
+                let answer = send(service, with_authorization(request, &value)).await;
+                assert_eq!(answer.status, 400, "{value:?}");
+            }
+            let request = with_authorization(request_to("GET", "/health", &[]), &value);
+            send(&mut public, request).await.assert_allowed();
+            assert!(allowed.headers().is_empty());
+        }
+    }
+    assert_eq!(seen.calls(), 0);
 }
 
 /// Where a request passes for another reason, a key that was sent in whatever way goes no further.
@@ -203,7 +236,7 @@ async fn the_credentials_of_another_scheme_are_left_alone() {
     for value in [
         "Basic QWxhZGRpbjpPcGVuU2VzYW1l",
         "Negotiate YII=",
-        "Digest username=\"a\", realm=\"x\"",
+        "Digest username=\"a\", realm=\"x, Bearer y\"",
         "Token 0123456789",
         "AWS4-HMAC-SHA256 Credential=a/b, Signature=c",
     ] {

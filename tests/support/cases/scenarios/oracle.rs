@@ -11,8 +11,12 @@ static BEARER: LazyLock<Regex> =
 static PLAIN: LazyLock<Regex> = LazyLock::new(|| regex(r"^[ \t]*([^ \t].*?)[ \t]*$"));
 static OTHER_SCHEME: LazyLock<Regex> =
     LazyLock::new(|| regex(r"^[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+ .*[^ \t]"));
+static QUOTED: LazyLock<Regex> = LazyLock::new(|| regex("\"[^\"]*(?:\"|$)"));
+static FOLDED: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i:,[ \t]*bearer)(?:[ \t,]|$)"));
 static ANY_KEY: LazyLock<Regex> = LazyLock::new(|| regex(r"tc_[0-9a-f]{64}"));
 static KEY: LazyLock<Regex> = LazyLock::new(|| regex(r"^tc_[0-9a-f]{64}$"));
+
+static GRPC: LazyLock<Regex> = LazyLock::new(|| regex(r"^(?i:application/grpc)(?:$|[+;])"));
 
 /// An expression on octets, any of which may be text.
 fn regex(pattern: &str) -> Regex {
@@ -49,6 +53,10 @@ pub(crate) fn sent(lines: &[Line]) -> Sent {
     }
     let bearer = captured(&BEARER, &authorization);
     let plain = captured(&PLAIN, &x_api_key);
+    let is_folded = |value: &&[u8]| FOLDED.is_match(&QUOTED.replace_all(value, &b"\""[..]));
+    if bearer.is_none() && authorization.iter().any(is_folded) {
+        return Sent::Ambiguous;
+    }
     let token = match (bearer, plain) {
         (None, None) => {
             let is_other = |value| OTHER_SCHEME.is_match(value) && !ANY_KEY.is_match(value);
@@ -114,6 +122,12 @@ pub(crate) fn permits(scopes: &[&str], method: &Method, lines: &[Line]) -> bool 
         .into_iter()
         .chain(named)
         .all(|method| needed(&method).is_some_and(|scope| scopes.contains(&scope)))
+}
+
+/// Whether a request is a gRPC request, if it comes over HTTP/2.
+pub(crate) fn is_grpc(method: &Method, lines: &[Line]) -> bool {
+    let content_type = lines.iter().find(|(name, _)| *name == "content-type");
+    method == Method::POST && content_type.is_some_and(|(_, value)| GRPC.is_match(value))
 }
 
 /// The status of a gRPC answer, as HTTP would have said it.
