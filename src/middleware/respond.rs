@@ -9,7 +9,8 @@ use super::refusal::Refusal;
 /// Makes the response to a refused request, with the inner service's type of body.
 ///
 /// The layer adds to whatever this returns: the [`Denial`](crate::denial::Denial) in the response's
-/// extensions, `Vary`, and `Cache-Control: no-store` where none is set. The answer to a HEAD request
+/// extensions, `Vary`, and, where the header is absent, `Cache-Control: no-store`, `WWW-Authenticate`
+/// to 401 and 403, and `Retry-After` to 429 and 503. The answer to a HEAD request
 /// must have no content, since not every server cuts it, and then needs the `Content-Length` of the
 /// answer to GET, or routers may say 0. A closure `Fn(&Refusal<'_>) -> Response<B>` is a responder:
 ///

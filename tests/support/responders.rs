@@ -2,8 +2,8 @@
 
 use std::convert::Infallible;
 
-use http::header::{AUTHORIZATION, CACHE_CONTROL, VARY};
-use http::{HeaderValue, Response};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use tower::{Layer, service_fn};
 use tower_api_key::Scope;
@@ -34,7 +34,7 @@ async fn a_closure_answers_with_all_that_a_client_may_know() {
             refusal.message(),
         );
         let mut response = Response::new(Full::from(lines));
-        *response.status_mut() = http::StatusCode::IM_A_TEAPOT;
+        *response.status_mut() = StatusCode::IM_A_TEAPOT;
         response
     };
     let (_, issued, layer) = fixture().await;
@@ -113,6 +113,53 @@ async fn the_layer_adds_to_a_refusal_only_what_its_responder_left_out() {
         assert_eq!(answer.all_headers(), expected);
         assert_eq!((answer.status, answer.text()), (200, "no"));
         assert_eq!(answer.kind, Some(DenialKind::Unknown));
+    }
+}
+
+/// RFC 9110 asks for a challenge with 401 (section 15.5.2), which is easily forgotten.
+#[tokio::test]
+async fn the_layer_adds_the_challenge_and_the_time_to_retry_where_they_are_absent() {
+    let plain = |refusal: &Refusal<'_>| {
+        let mut response = Response::new(Full::from("no"));
+        *response.status_mut() = match refusal.status().as_u16() {
+            503 if refusal.head().method() == "PUT" => StatusCode::TOO_MANY_REQUESTS,
+            _ => refusal.status(),
+        };
+        response
+    };
+    let own = move |refusal: &Refusal<'_>| {
+        let mut response = plain(refusal);
+        let headers = response.headers_mut();
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Own"));
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("9"));
+        response
+    };
+    let (_, issued, layer) = fixture().await;
+    let layer = layer.with_realm("shop").unwrap();
+    let failing = ApiKeyLayer::new(Fixed::FailsNow);
+    let key = issued.key.expose_secret();
+    let lacking = r#"Bearer realm="shop", error="insufficient_scope", scope="write""#;
+    let invalid = r#"Bearer realm="shop", error="invalid_token""#;
+    for (layer, method, key, status, challenge, retry) in [
+        (&layer, "GET", "", 401, r#"Bearer realm="shop""#, ""),
+        (&layer, "GET", UNKNOWN, 401, invalid, ""),
+        (&layer, "PUT", key, 403, lacking, ""),
+        (&layer, "GET", "a,b", 400, "", ""),
+        (&failing, "GET", key, 503, "", "1"),
+        (&failing, "PUT", key, 429, "", "1"),
+    ] {
+        let lines = [("x-api-key", key)];
+        let (mut service, _) = probed(&layer.clone().with_responder(plain));
+        let answer = send(&mut service, request(method, &lines)).await;
+        let told = ["www-authenticate", "retry-after"].map(|name| answer.header(name));
+        assert_eq!(
+            (answer.status, told),
+            (status, [challenge, retry].map(str::to_owned))
+        );
+        let (mut service, _) = probed(&layer.clone().with_responder(own));
+        let answer = send(&mut service, request(method, &lines)).await;
+        let told = ["www-authenticate", "retry-after"].map(|name| answer.header(name));
+        assert_eq!(told, ["Own", "9"]);
     }
 }
 
