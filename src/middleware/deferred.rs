@@ -52,7 +52,13 @@ impl Deferred {
     ) -> Response<B> {
         let gate = self.0.gate();
         let sources = gate.sources.names();
-        let head = RequestHead::new(&head.method, &head.uri, &head.headers, sources);
+        let head = RequestHead::new(
+            &head.method,
+            &head.uri,
+            head.version,
+            &head.headers,
+            sources,
+        );
         gate.report_refused(head, &denial);
         // `Vary` is not said here: the layer says it of whatever comes out of its inner service.
         answer(responder, head, denial, &gate.challenges)

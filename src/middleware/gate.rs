@@ -106,8 +106,13 @@ impl Gate {
 
     /// What policies, responders and observers see of a request.
     pub(super) fn head<'a, B>(&'a self, request: &'a Request<B>) -> RequestHead<'a> {
-        let (method, uri) = (request.method(), request.uri());
-        RequestHead::new(method, uri, request.headers(), self.sources.names())
+        RequestHead::new(
+            request.method(),
+            request.uri(),
+            request.version(),
+            request.headers(),
+            self.sources.names(),
+        )
     }
 
     /// The first step, which needs no store; and which header lines are the layer's own.

@@ -1,12 +1,9 @@
-//! The default answer: JSON, or gRPC to a gRPC request.
+//! The default answer: JSON, and gRPC where it is switched on.
 
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE,
-    X_CONTENT_TYPE_OPTIONS,
-};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response, StatusCode};
 use serde::Serialize;
 
@@ -14,11 +11,10 @@ use super::grpc;
 use super::refusal::Refusal;
 use super::respond::Respond;
 
-/// Answers refusals in JSON, `{"error":"…","message":"…"}`, and those of gRPC requests in gRPC.
+/// Answers denied requests in JSON, `{"error":"…","message":"…"}`.
 ///
-/// It serves every inner service whose body can be made from [`Bytes`]. A gRPC request is one whose
-/// content type is `application/grpc` or `application/grpc-web`, as
-/// [`GrpcResponder`](super::grpc::GrpcResponder) says.
+/// It serves every inner service whose body can be made from [`Bytes`]. With
+/// [`with_grpc`](Self::with_grpc), it answers gRPC requests in gRPC.
 ///
 /// | header | on |
 /// | --- | --- |
@@ -31,22 +27,32 @@ use super::respond::Respond;
 /// Nothing of the request is repeated in the response. The answer to HEAD has no content, and the
 /// `Content-Length` of the answer to GET.
 #[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct DefaultResponder;
+pub struct DefaultResponder {
+    grpc: bool,
+}
 
 impl DefaultResponder {
-    /// The default answers.
+    /// The default answers: JSON to every request.
     pub const fn new() -> Self {
-        Self
+        Self { grpc: false }
+    }
+
+    /// Answers gRPC requests as [`GrpcResponder`](super::grpc::GrpcResponder) does.
+    #[must_use]
+    pub const fn with_grpc(self) -> Self {
+        Self { grpc: true }
     }
 }
 
 impl<B: From<Bytes>> Respond<B> for DefaultResponder {
     fn respond(&self, refusal: &Refusal<'_>) -> Response<B> {
-        if let Some(content_type) = grpc::answer_type(refusal) {
-            return grpc::response(refusal, content_type, B::from(Bytes::new()));
+        if self.grpc
+            && let Some(media_type) = grpc::media_type(refusal.head())
+        {
+            return grpc::response(refusal, media_type, B::from(Bytes::new()));
         }
-        let mut headers = headers(refusal);
+        let mut headers = refusal.headers();
+        headers.insert(CONTENT_TYPE, JSON);
         let mut content = body(refusal);
         if refusal.head().method() == Method::HEAD {
             // The answer to HEAD has no content (RFC 9110, section 9.3.2); not every server cuts it.
@@ -59,21 +65,6 @@ impl<B: From<Bytes>> Respond<B> for DefaultResponder {
         *response.headers_mut() = headers;
         response
     }
-}
-
-fn headers(refusal: &Refusal<'_>) -> HeaderMap {
-    // Room for these and what the layer adds.
-    let mut headers = HeaderMap::with_capacity(6);
-    headers.insert(CONTENT_TYPE, JSON);
-    headers.insert(CACHE_CONTROL, NO_STORE);
-    headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
-    if let Some(challenge) = refusal.challenge() {
-        headers.insert(WWW_AUTHENTICATE, challenge);
-    }
-    if let Some(seconds) = refusal.retry_after() {
-        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    headers
 }
 
 #[derive(Serialize)]
@@ -102,5 +93,3 @@ fn serialized(refusal: &Refusal<'_>) -> Vec<u8> {
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
-const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");

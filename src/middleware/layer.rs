@@ -49,7 +49,7 @@ pub struct ApiKeyLayer<R = DefaultResponder> {
 
 impl ApiKeyLayer {
     /// A layer with the defaults: keys of the format `tc_` and 64 digits, in `Authorization:
-    /// Bearer` or `X-API-Key`, digested with SHA-256, scopes by method, answers in JSON or gRPC.
+    /// Bearer` or `X-API-Key`, digested with SHA-256, scopes by method, answers in JSON.
     pub fn new(store: impl KeyStore) -> Self {
         Self::from_verifier(Verifier::new(store))
     }
@@ -70,6 +70,22 @@ impl ApiKeyLayer {
             gate: Gate::new(verifier),
             responder: DefaultResponder::new(),
         }
+    }
+
+    /// Answers denied gRPC requests in gRPC, with status 200 and `grpc-status`.
+    ///
+    /// Defaults to JSON for every request. A gRPC request is a POST with the content type
+    /// `application/grpc`, over HTTP/2, or `application/grpc-web`. Switch it on where the inner service
+    /// answers gRPC beside HTTP; a tonic server uses [`GrpcResponder`](super::grpc::GrpcResponder).
+    ///
+    /// ```
+    /// # use tower_api_key::{ApiKeyLayer, MemoryStore};
+    /// let layer = ApiKeyLayer::new(MemoryStore::new()).with_grpc();
+    /// ```
+    #[must_use]
+    pub fn with_grpc(mut self) -> Self {
+        self.responder = self.responder.with_grpc();
+        self
     }
 }
 
@@ -207,8 +223,9 @@ impl<R> ApiKeyLayer<R> {
 
     /// Lets this responder answer refusals.
     ///
-    /// Default: [`DefaultResponder`], JSON or gRPC. A service whose body cannot be made from
-    /// `Bytes` needs one of its own; see [`Respond`](super::respond::Respond).
+    /// Defaults to [`DefaultResponder`], which answers in JSON. A service whose body cannot be made
+    /// from `Bytes` needs another: a tonic server [`GrpcResponder`](super::grpc::GrpcResponder), or one
+    /// of its own; see [`Respond`](super::respond::Respond).
     ///
     /// ```
     /// use http::Response;

@@ -1,8 +1,8 @@
 //! The tower edge: the layer, what it can be told, and how it refuses.
 //!
 //! [`ApiKeyLayer`] authenticates every request of a server. [`RequireScope`] asks one route's
-//! requests for more. A [`Respond`] makes the answer to a refusal; [`DefaultResponder`] answers
-//! in JSON, and gRPC requests in gRPC.
+//! requests for more. A [`Respond`] makes the answer to a refusal: [`DefaultResponder`] in JSON,
+//! [`GrpcResponder`] for tonic servers.
 
 pub(crate) mod admit;
 pub(crate) mod answer;

@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use http::header::{
+    CACHE_CONTROL, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderValue, StatusCode};
 
 use super::challenge::Challenges;
@@ -55,7 +58,22 @@ impl<'a> Refusal<'a> {
 
     /// The value of `Retry-After`, in seconds, that goes with 503.
     pub fn retry_after(&self) -> Option<u32> {
-        (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER)
+        (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_SECONDS)
+    }
+
+    /// The headers of every answer of ours in HTTP, whatever its content.
+    pub(super) fn headers(&self) -> HeaderMap {
+        // Room for these, a type of content and what the layer adds.
+        let mut headers = HeaderMap::with_capacity(6);
+        headers.insert(CACHE_CONTROL, NO_STORE);
+        headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+        if let Some(challenge) = self.challenge() {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        headers
     }
 
     /// The name of the error, such as `Unauthorized`.
@@ -84,7 +102,10 @@ impl<'a> Refusal<'a> {
 }
 
 /// How long a client should wait while keys cannot be verified, in seconds.
-const RETRY_AFTER: u32 = 1;
+const RETRY_AFTER_SECONDS: u32 = 1;
+
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 impl fmt::Debug for Refusal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

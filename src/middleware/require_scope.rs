@@ -135,7 +135,13 @@ impl<R> RequireScope<R> {
         R: Respond<B>,
     {
         let sources = Sources::default();
-        let head = RequestHead::new(method, uri, headers, sources.names());
+        let head = RequestHead::new(
+            method,
+            uri,
+            http::Version::HTTP_11,
+            headers,
+            sources.names(),
+        );
         if let Some(observer) = &self.observer {
             observer.decided(&Decision::new(head, Err(&denial)));
         }

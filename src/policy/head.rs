@@ -3,7 +3,7 @@
 use std::fmt;
 
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Uri};
+use http::{Method, Uri, Version};
 
 /// The head of a request, without the headers that carry credentials.
 ///
@@ -13,6 +13,7 @@ use http::{Method, Uri};
 pub struct RequestHead<'a> {
     method: &'a Method,
     uri: &'a Uri,
+    version: Version,
     headers: &'a HeaderMap,
     hidden: &'a [HeaderName],
 }
@@ -22,12 +23,14 @@ impl<'a> RequestHead<'a> {
     pub fn new(
         method: &'a Method,
         uri: &'a Uri,
+        version: Version,
         headers: &'a HeaderMap,
         hidden: &'a [HeaderName],
     ) -> Self {
         Self {
             method,
             uri,
+            version,
             headers,
             hidden,
         }
@@ -44,6 +47,11 @@ impl<'a> RequestHead<'a> {
     /// whole. [`Debug`](fmt::Debug) leaves it out.
     pub fn uri(&self) -> &'a Uri {
         self.uri
+    }
+
+    /// The version of HTTP that the request came over.
+    pub fn version(&self) -> Version {
+        self.version
     }
 
     /// The first value of a header, unless it is hidden.

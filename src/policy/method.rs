@@ -95,7 +95,7 @@ impl ScopePolicy for MethodPolicy {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, HeaderName, Uri};
+    use http::{HeaderMap, HeaderName, Uri, Version};
 
     use super::*;
     use crate::scope::name::Scope;
@@ -111,7 +111,8 @@ mod tests {
             })
             .collect();
         let uri = Uri::from_static("/items");
-        MethodPolicy::new().requirement(&RequestHead::new(method, &uri, &headers, &[]))
+        let head = RequestHead::new(method, &uri, Version::HTTP_11, &headers, &[]);
+        MethodPolicy::new().requirement(&head)
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
+use http::{StatusCode, Version};
+use serde_json::{Map, Value, json};
 
 use super::template::fill;
 
@@ -27,6 +28,9 @@ pub(crate) struct Case {
     pub(crate) absent: Vec<String>,
     pub(crate) inner: Map<String, Value>,
     pub(crate) pending: Option<String>,
+    /// Whether the layer's gRPC answers are switched on.
+    pub(crate) has_grpc: bool,
+    pub(crate) version: Version,
 }
 
 /// How a case reaches the layer.
@@ -116,6 +120,7 @@ impl Case {
         let config = object("config");
         let mut pending = pending_option(&config);
         let setup = Setup::parse(&object("setup"), &mut pending);
+        let has_grpc = text("group") == "grpc";
         Self {
             id: text("id"),
             via: Via::parse(&text("via")),
@@ -142,7 +147,68 @@ impl Case {
             .collect(),
             inner: object("expect_inner"),
             pending,
+            has_grpc,
+            version: if has_grpc {
+                Version::HTTP_2
+            } else {
+                Version::HTTP_11
+            },
         }
+    }
+
+    /// The same request where it must get the ordinary answer: with gRPC answers switched off, and,
+    /// where that is no gRPC request, over HTTP/1.1 or as a GET.
+    pub(crate) fn ordinary(&self) -> Vec<Self> {
+        if !self.has_grpc {
+            return Vec::new();
+        }
+        let lines =
+            |wanted: &'static str| self.headers.iter().filter(move |(name, _)| name == wanted);
+        let grpc_status = self
+            .expect_headers
+            .iter()
+            .find(|(name, _)| name == "grpc-status");
+        let grpc_status = grpc_status.and_then(|(_, status)| status.as_str());
+        let status = match grpc_status {
+            Some("16") if lines("authorization").count() > 1 => StatusCode::BAD_REQUEST,
+            Some("7") => StatusCode::FORBIDDEN,
+            Some("14") => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::UNAUTHORIZED,
+        };
+        let ordinary = Self {
+            status: status.as_u16(),
+            expect_headers: vec![
+                ("content-type".to_owned(), json!("application/json")),
+                (
+                    "@json".to_owned(),
+                    json!({"error": status.canonical_reason()}),
+                ),
+            ],
+            absent: vec!["grpc-status".to_owned()],
+            ..self.clone()
+        };
+        let off = Self {
+            has_grpc: false,
+            ..ordinary.clone()
+        };
+        let over_http1 = Self {
+            version: Version::HTTP_11,
+            ..ordinary.clone()
+        };
+        let get = Self {
+            method: "GET".to_owned(),
+            ..ordinary
+        };
+        let is_plain_grpc = lines("content-type").any(|(_, value)| value == "application/grpc");
+        [
+            Some(off),
+            is_plain_grpc.then_some(over_http1),
+            // A key that may read is enough for GET.
+            (grpc_status != Some("7")).then_some(get),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 
     /// Whether the inner service must be called: where the case does not say, exactly when the

@@ -200,6 +200,9 @@ fn new_layer(store: &CaseStore, _: Fault) -> ApiKeyLayer {
 fn layer(case: &Case, store: &CaseStore, fault: Fault) -> ApiKeyLayer {
     let clock = ManualClock::at(keys::now());
     let mut layer = new_layer(store, fault).with_clock(clock);
+    if case.has_grpc {
+        layer = layer.with_grpc();
+    }
     for (option, value) in &case.config {
         layer = match option.as_str() {
             "public_paths" => {

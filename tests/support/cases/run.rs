@@ -22,14 +22,13 @@ use super::{keys, log, wire};
 /// Runs a case; what it says is everything that was wrong.
 pub(crate) fn run(case: &Case) -> Result<(), String> {
     let mut wrong = Vec::new();
-    for via in ways(case) {
-        for pace in [Pace::AtOnce, Pace::AfterYield] {
-            let found = run_once(case, via, pace);
-            wrong.extend(
-                found
-                    .into_iter()
-                    .map(|one| format!("[{via:?}, {pace:?}] {one}")),
-            );
+    for case in [case.clone()].into_iter().chain(case.ordinary()) {
+        let told = format!("{} {:?}, gRPC {}", case.method, case.version, case.has_grpc);
+        for via in ways(&case) {
+            for pace in [Pace::AtOnce, Pace::AfterYield] {
+                let found = run_once(&case, via, pace).into_iter();
+                wrong.extend(found.map(|one| format!("[{told}, {via:?}, {pace:?}] {one}")));
+            }
         }
     }
     if wrong.is_empty() {
@@ -116,6 +115,7 @@ async fn in_process(case: &Case, fixture: &Fixture) -> Answer {
     let mut request = Request::new(body(case, fixture.body_polled.clone()));
     *request.method_mut() = Method::from_bytes(case.method.as_bytes()).unwrap();
     *request.uri_mut() = case.path.parse().unwrap();
+    *request.version_mut() = case.version;
     for (name, value) in &case.headers {
         let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
         request

@@ -101,6 +101,13 @@ pub(crate) async fn over_h2(address: SocketAddr, case: &Case) -> Result<Answer, 
 
 /// What keeps a case of the service from being said over HTTP/1.1.
 pub(crate) fn obstacle_h1(case: &Case) -> Option<&'static str> {
+    if case.version == Version::HTTP_2 {
+        return Some("gRPC is spoken over HTTP/2");
+    }
+    does_not_travel(case)
+}
+
+fn does_not_travel(case: &Case) -> Option<&'static str> {
     let preset = case.setup.preset_extension.as_ref();
     preset.map(|_| "an extension of the request does not travel")
 }
@@ -114,7 +121,10 @@ pub(crate) fn obstacle_h2(case: &Case) -> Option<&'static str> {
     {
         return Some("HTTP/2 has no headers of the connection");
     }
-    obstacle_h1(case)
+    if case.has_grpc && case.version == Version::HTTP_11 {
+        return Some("the case is about HTTP/1.1");
+    }
+    does_not_travel(case)
 }
 
 fn h1_octets(case: &Case) -> Vec<u8> {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::body::Body;
 use futures::executor::block_on;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -137,6 +137,8 @@ struct Trial {
     pace: Pace,
     allows_preflight: bool,
     allows_anonymous: bool,
+    has_grpc: bool,
+    version: Version,
 }
 
 fn method() -> impl Strategy<Value = Method> {
@@ -164,7 +166,7 @@ fn line() -> impl Strategy<Value = Line> {
         1 => overridden().prop_map(|value| ("x-method-override", value)),
         1 => text(&["https://app.example"]).prop_map(|value| ("origin", value)),
         1 => text(&["POST"]).prop_map(|value| ("access-control-request-method", value)),
-        1 => text(&["application/grpc", "application/grpc+proto", "application/grpcx", "text/plain"])
+        1 => text(&["Application/gRPC", "application/grpc+proto", "application/grpcx", "text/plain"])
             .prop_map(|value| ("content-type", value)),
     ]
 }
@@ -174,15 +176,20 @@ fn trial() -> impl Strategy<Value = Trial> {
     let pace = prop_oneof![Just(Pace::AtOnce), Just(Pace::AfterYield)];
     let lines = prop::collection::vec(line(), 0..4);
     let rarely = || prop::bool::weighted(0.2);
-    (method(), path, lines, stored(), pace, rarely(), rarely()).prop_map(
-        |(method, path, lines, stored, pace, allows_preflight, allows_anonymous)| Trial {
+    let openings = (rarely(), rarely());
+    let version = prop::sample::select(vec![Version::HTTP_11, Version::HTTP_2]);
+    let grpc = (any::<bool>(), version);
+    (method(), path, lines, stored(), pace, openings, grpc).prop_map(
+        |(method, path, lines, stored, pace, openings, (has_grpc, version))| Trial {
             method,
             path,
             lines,
             stored,
             pace,
-            allows_preflight,
-            allows_anonymous,
+            allows_preflight: openings.0,
+            allows_anonymous: openings.1,
+            has_grpc,
+            version,
         },
     )
 }
@@ -220,6 +227,11 @@ fn expected(trial: &Trial) -> StatusCode {
 
 fn layer(trial: &Trial, store: CaseStore) -> ApiKeyLayer {
     let layer = ApiKeyLayer::new(store).with_public_path("/health").unwrap();
+    let layer = if trial.has_grpc {
+        layer.with_grpc()
+    } else {
+        layer
+    };
     let layer = if trial.allows_preflight {
         layer.with_preflight_allowed()
     } else {
@@ -243,6 +255,7 @@ fn answer(trial: &Trial, store: CaseStore) -> (Response<Body>, usize) {
     let mut request = Request::new(Body::empty());
     *request.method_mut() = trial.method.clone();
     *request.uri_mut() = trial.path.parse().unwrap();
+    *request.version_mut() = trial.version;
     for (name, value) in &trial.lines {
         let value = HeaderValue::from_bytes(value).unwrap();
         request
@@ -292,6 +305,8 @@ fn sc_fz_1_the_reader_of_credentials_agrees_with_a_reference() {
             pace: Pace::AtOnce,
             allows_preflight: false,
             allows_anonymous: false,
+            has_grpc: false,
+            version: Version::HTTP_11,
         };
         let store = stored.store(Pace::AtOnce);
         let (response, _) = answer(&trial, store.clone());
@@ -309,12 +324,19 @@ fn sc_fz_2_the_layer_decides_as_the_oracle_and_calls_the_inner_service_according
         let (response, calls) = answer(&trial, trial.stored.store(trial.pace));
         let expected = expected(&trial);
         prop_assert_eq!(calls, usize::from(expected == StatusCode::OK));
-        is_well_formed(response, expected)
+        let in_grpc = trial.has_grpc
+            && trial.version == Version::HTTP_2
+            && oracle::is_grpc(&trial.method, &trial.lines);
+        is_well_formed(response, expected, in_grpc)
     });
 }
 
 /// Checks the form of an answer: the inner service's, JSON, or gRPC.
-fn is_well_formed(response: Response<Body>, expected: StatusCode) -> Result<(), TestCaseError> {
+fn is_well_formed(
+    response: Response<Body>,
+    expected: StatusCode,
+    in_grpc: bool,
+) -> Result<(), TestCaseError> {
     let (parts, body) = response.into_parts();
     let body = block_on(axum::body::to_bytes(body, 65_536)).unwrap();
     let header = |name: &str| parts.headers.get(name).map(HeaderValue::as_bytes);
@@ -323,9 +345,10 @@ fn is_well_formed(response: Response<Body>, expected: StatusCode) -> Result<(), 
         prop_assert_eq!(body, "inner-ok");
         return Ok(());
     }
-    if let Some(grpc_status) = header("grpc-status") {
+    let grpc_status = in_grpc.then(|| oracle::of_grpc(expected).as_bytes());
+    prop_assert_eq!(header("grpc-status"), grpc_status);
+    if in_grpc {
         prop_assert_eq!(parts.status, StatusCode::OK);
-        prop_assert_eq!(grpc_status, oracle::of_grpc(expected).as_bytes());
         prop_assert!(body.is_empty());
         return Ok(());
     }

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use axum::body::Body;
-use http::{HeaderMap, Method, Request, Response, Uri};
+use http::{HeaderMap, Method, Request, Response, Uri, Version};
 use jiff::Timestamp;
 use tower::{Service, service_fn};
 use tower_api_key::denial::DenialKind;
@@ -26,7 +26,7 @@ pub(crate) async fn printed(marker: &Marker) -> Printed {
     let uri: Uri = format!("/items?key={key}").parse().unwrap();
     let names = [http::header::AUTHORIZATION];
     let headers = HeaderMap::from_iter([(names[0].clone(), key.parse().unwrap())]);
-    let head = RequestHead::new(&Method::GET, &uri, &headers, &names);
+    let head = RequestHead::new(&Method::GET, &uri, Version::HTTP_11, &headers, &names);
     let denial = Denial::new(DenialKind::Unknown);
     let refused = format!("{:?}", refusal(marker).await);
     vec![
