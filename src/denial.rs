@@ -54,8 +54,8 @@ pub enum DenialKind {
     NotPermitted,
     /// The store could not answer.
     StoreFailed,
-    /// The store panicked.
-    StorePanicked,
+    /// The store, the policy or the observer panicked.
+    Panicked,
     /// The clock reads before 1970, so no end of a key can be judged.
     ClockUnset,
 }
@@ -157,7 +157,7 @@ impl Denial {
             | DenialKind::Superseded => DenialClass::BadKey,
             DenialKind::InsufficientScope => DenialClass::LacksScope,
             DenialKind::NotPermitted => DenialClass::NotPermitted,
-            DenialKind::StoreFailed | DenialKind::StorePanicked | DenialKind::ClockUnset => {
+            DenialKind::StoreFailed | DenialKind::Panicked | DenialKind::ClockUnset => {
                 DenialClass::Fault
             }
         }
@@ -178,7 +178,7 @@ impl Denial {
             DenialKind::InsufficientScope => "the key lacks a scope",
             DenialKind::NotPermitted => "the policy permits the request to no key",
             DenialKind::StoreFailed => "the store could not answer",
-            DenialKind::StorePanicked => "the store panicked",
+            DenialKind::Panicked => "the store, the policy or the observer panicked",
             DenialKind::ClockUnset => "the clock reads before 1970",
         }
     }

@@ -65,7 +65,8 @@
 //!
 //! - The buffers in which a server received a key are the server's, and are not zeroized.
 //! - A key is a bearer token: whoever has it can use it. Serve over TLS only.
-//! - With `panic = "abort"`, a store that panics ends the process; nobody is let in by it.
+//! - With `panic = "abort"`, a store, policy or observer that panics ends the process; no request is
+//!   allowed by it.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(all(doctest, feature = "axum", feature = "cache", feature = "management", feature = "postgres", feature = "tokio"), doc = include_str!("../README.md"))]

@@ -269,9 +269,9 @@ async fn a_broken_store_lets_nobody_in_over_either_protocol() {
     for (layer, kind) in [
         (ApiKeyLayer::new(Fixed::FailsNow), DenialKind::StoreFailed),
         (ApiKeyLayer::new(Fixed::FailsLater), DenialKind::StoreFailed),
-        (panics(Place::InFindNow), DenialKind::StorePanicked),
-        (panics(Place::WhenCalled), DenialKind::StorePanicked),
-        (panics(Place::WhenPolled), DenialKind::StorePanicked),
+        (panics(Place::InFindNow), DenialKind::Panicked),
+        (panics(Place::WhenCalled), DenialKind::Panicked),
+        (panics(Place::WhenPolled), DenialKind::Panicked),
         (
             ApiKeyLayer::new(Fixed::Now(wrong.clone())),
             DenialKind::Unknown,

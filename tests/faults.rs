@@ -105,7 +105,7 @@ async fn no_fault_lets_in(seed: u64, odds: [u8; 6]) {
             let found = verifier.verify(text).await;
             let found = found.as_ref().map(Identity::owner);
             let found = found.map_err(Denial::kind);
-            let failed = [DenialKind::StoreFailed, DenialKind::StorePanicked];
+            let failed = [DenialKind::StoreFailed, DenialKind::Panicked];
             let excused = match found {
                 Err(kind) if failed.contains(&kind) => true,
                 Err(DenialKind::Unknown) => wrong_rows() > before,

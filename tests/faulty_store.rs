@@ -101,7 +101,7 @@ fn a_seed_determines_the_sequence() {
         count(&Ok("acct_1".to_owned())),
         count(&Err(DenialKind::StoreFailed)),
         count(&Err(DenialKind::Unknown)),
-        count(&Err(DenialKind::StorePanicked)),
+        count(&Err(DenialKind::Panicked)),
     ];
     assert_eq!(counts.iter().sum::<usize>(), 200);
     assert!(

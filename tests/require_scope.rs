@@ -5,16 +5,17 @@ mod support;
 
 use std::sync::Arc;
 
-use http::HeaderName;
 use http::header::AUTHORIZATION;
+use http::{HeaderName, HeaderValue, Version};
 use support::answer::Answer;
 use support::inner::Probe;
-use support::{Notes, get, issue, keys, request, send};
+use support::stores::Yielding;
+use support::{Answered, Notes, get, issue, keys, request, send};
 use tokio::sync::Semaphore;
 use tower::limit::ConcurrencyLimit;
-use tower::{Layer, ServiceBuilder};
+use tower::{Layer, ServiceBuilder, ServiceExt};
 use tower_api_key::denial::DenialKind;
-use tower_api_key::middleware::{ConfigErrorKind, KeySource, Refusal};
+use tower_api_key::middleware::{KeySource, Refusal};
 use tower_api_key::observe::Decision;
 use tower_api_key::policy::{RequestHead, Requirement};
 use tower_api_key::{ApiKeyLayer, Identity, RequireScope, Scope, ScopeSet};
@@ -79,75 +80,160 @@ async fn a_request_without_an_identity_is_refused() {
     let open = ApiKeyLayer::new(keys.store().clone()).with_insecure_anonymous_access();
     let answer = send(&mut open.layer(guard.clone()), request("GET", &[])).await;
     answer.assert_refused(DenialKind::Missing);
-    // On its own, without any layer outside, all but `Vary` is the same.
+    // On its own, without any layer outside, it is plain.
     let answer = send(&mut guard.clone(), request("GET", &[])).await;
     assert_eq!(
-        (answer.status, answer.kind),
-        (401, Some(DenialKind::Missing))
+        (answer.status, answer.text(), answer.kind),
+        (401, "", Some(DenialKind::Missing))
     );
-    assert_eq!(answer.header("www-authenticate"), r#"Bearer realm="api""#);
-    assert_eq!(answer.header("cache-control"), "no-store");
-    assert_eq!(answer.header("vary"), "");
+    let challenge = ("www-authenticate", r#"Bearer realm="api""#);
+    assert_eq!(
+        answer.all_headers(),
+        [challenge].map(|(n, v)| (n.into(), v.into()))
+    );
     assert_eq!(seen.calls(), 0);
 }
 
 #[tokio::test]
-async fn the_answer_to_a_refusal_can_be_of_ones_own() {
+async fn the_layer_outside_answers_by_its_own_responder_and_tells_its_observer() {
     let keys = keys();
     let key = issue(&keys, Scope::READ).await.key;
     let respond = |refusal: &Refusal<'_>| {
+        assert_eq!(refusal.head().uri().path(), "/items");
         let mut response = http::Response::new(refusal.message().into_owned().into());
         *response.status_mut() = refusal.status();
-        if let Some(challenge) = refusal.challenge() {
-            response.headers_mut().insert("www-authenticate", challenge);
-        }
         response
     };
     let notes = Notes::default();
-    let guard = RequireScope::new([REPORTS])
-        .with_realm("reports")
-        .unwrap()
-        .with_observer(notes.clone())
-        .with_responder(respond);
-    let outer = ApiKeyLayer::new(keys.store().clone());
-    let mut service = outer.layer(guard.layer(Probe::new().0));
-    let answer = send(&mut service, get(key.expose_secret())).await;
-    assert_eq!(answer.status, 403);
-    assert_eq!(
-        answer.text(),
-        "This action requires the 'reports' scope, which this API key lacks."
-    );
-    assert_eq!(
-        answer.header("www-authenticate"),
-        r#"Bearer realm="reports", error="insufficient_scope", scope="reports""#
-    );
-    assert_eq!(answer.header("cache-control"), "no-store");
-    assert_eq!(notes.take(), ["InsufficientScope"]);
-    let error = RequireScope::new([REPORTS]).with_realm("a\nb").unwrap_err();
-    assert_eq!(error.kind(), ConfigErrorKind::Realm);
+    let store = keys.store().clone();
+    for layer in [
+        ApiKeyLayer::new(store.clone()),
+        ApiKeyLayer::new(Yielding(store)),
+    ] {
+        let outer = layer
+            .with_realm("shop")
+            .unwrap()
+            .with_observer(notes.clone())
+            .with_responder(respond);
+        let mut service = outer.layer(RequireScope::new([REPORTS]).layer(Probe::new().0));
+        let answer = send(&mut service, get(key.expose_secret())).await;
+        assert_eq!(
+            (answer.status, answer.text(), answer.kind),
+            (
+                403,
+                "This action requires the 'reports' scope, which this API key lacks.",
+                Some(DenialKind::InsufficientScope)
+            )
+        );
+        let expected = [
+            ("cache-control", "no-store"),
+            ("vary", "X-API-Key, Authorization"),
+            (
+                "www-authenticate",
+                r#"Bearer realm="shop", error="insufficient_scope", scope="reports""#,
+            ),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(answer.all_headers(), expected);
+        // The layer allowed it, and then the route denied it.
+        assert_eq!(notes.take(), ["key of acct_42", "InsufficientScope"]);
+    }
 }
 
-/// Even where the outer layer keeps the credential, in a header of its own.
+/// A layer in between has seen the response too, and may have added to it.
 #[tokio::test]
-async fn an_observer_of_a_route_sees_no_credential() {
+async fn what_layers_in_between_have_added_stays() {
+    let keys = keys();
+    let key = issue(&keys, Scope::READ).await.key;
+    let added = |mut response: Answered| {
+        let headers = response.headers_mut();
+        headers.insert("x-request-id", HeaderValue::from_static("7"));
+        headers.insert("vary", HeaderValue::from_static("Origin"));
+        headers.insert("content-length", HeaderValue::from_static("0"));
+        response.extensions_mut().insert(7_u8);
+        response
+    };
+    let service = ServiceBuilder::new()
+        .layer(ApiKeyLayer::new(keys.store().clone()))
+        .map_response(added)
+        .layer(RequireScope::new([REPORTS]))
+        .service(Probe::new().0);
+    let response = service.oneshot(get(key.expose_secret())).await.unwrap();
+    assert_eq!(response.extensions().get(), Some(&7_u8));
+    let answer = Answer::of(response).await;
+    assert_eq!(
+        (answer.status, answer.kind),
+        (403, Some(DenialKind::InsufficientScope))
+    );
+    assert!(answer.text().contains("'reports'"));
+    assert_eq!(answer.header("x-request-id"), "7");
+    assert_eq!(answer.header("vary"), "Origin, X-API-Key, Authorization");
+    assert_eq!(answer.header("content-length"), "");
+    assert_eq!(answer.header("content-type"), "application/json");
+}
+
+#[tokio::test]
+async fn of_two_layers_the_outermost_answers() {
+    let keys = keys();
+    let inner = ApiKeyLayer::new(keys.store().clone()).with_insecure_anonymous_access();
+    let outer = inner.clone().with_realm("outer").unwrap();
+    let guard = RequireScope::new([REPORTS]).layer(Probe::new().0);
+    let mut service = outer.layer(inner.layer(guard));
+    let answer = send(&mut service, request("GET", &[])).await;
+    assert_eq!(answer.header("www-authenticate"), r#"Bearer realm="outer""#);
+    assert_eq!(
+        (answer.status, answer.kind),
+        (401, Some(DenialKind::Missing))
+    );
+}
+
+#[tokio::test]
+async fn a_grpc_request_is_denied_in_grpc_by_the_layer_outside() {
+    let keys = keys();
+    let key = issue(&keys, Scope::WRITE).await.key;
+    let outer = ApiKeyLayer::new(keys.store().clone()).with_grpc();
+    let mut service = outer.layer(RequireScope::new([REPORTS]).layer(Probe::new().0));
+    let lines = [
+        ("x-api-key", key.expose_secret()),
+        ("content-type", "application/grpc"),
+    ];
+    for (version, status, grpc_status) in [(Version::HTTP_2, 200, "7"), (Version::HTTP_11, 403, "")]
+    {
+        let mut request = request("POST", &lines);
+        *request.version_mut() = version;
+        let answer = send(&mut service, request).await;
+        assert_eq!(
+            (answer.status, &*answer.header("grpc-status")),
+            (status, grpc_status)
+        );
+    }
+}
+
+/// Even where the layer keeps the credential, in a header of its own.
+#[tokio::test]
+async fn no_observer_or_responder_of_a_routes_denial_sees_a_credential() {
     let keys = keys();
     let key = issue(&keys, Scope::READ).await.key;
     let source = KeySource::header(HeaderName::from_static("x-acme-key"));
+    let names = |head: &RequestHead<'_>| -> Vec<_> {
+        assert_eq!(head.header(&AUTHORIZATION), None);
+        head.headers().map(|(name, _)| name.to_string()).collect()
+    };
     let outer = ApiKeyLayer::new(keys.store().clone())
         .with_sources([source, KeySource::BEARER])
         .unwrap()
-        .with_insecure_credential_kept();
-    let guard = RequireScope::new([REPORTS]).with_observer(|decision: &Decision<'_>| {
-        assert_eq!(decision.head().header(&AUTHORIZATION), None);
-        let names: Vec<_> = decision
-            .head()
-            .headers()
-            .map(|(name, _)| name.as_str())
-            .collect();
-        assert_eq!(names, ["accept"]);
-    });
+        .with_insecure_credential_kept()
+        .with_observer(move |decision: &Decision<'_>| {
+            assert_eq!(names(decision.head()), ["accept"])
+        })
+        .with_responder(move |refusal: &Refusal<'_>| {
+            assert_eq!(names(refusal.head()), ["accept"]);
+            let mut response = http::Response::new(bytes::Bytes::new().into());
+            *response.status_mut() = refusal.status();
+            response
+        });
     let (probe, seen) = Probe::new();
-    let mut service = outer.layer(guard.layer(probe));
+    let mut service = outer.layer(RequireScope::new([REPORTS]).layer(probe));
     let bearer = format!("Bearer {}", key.expose_secret());
     let lines = [
         ("x-acme-key", key.expose_secret()),

@@ -301,7 +301,7 @@ async fn a_store_that_panics_refuses_and_leaves_the_service_usable() {
             let ready = service.ready().await.unwrap();
             let refused = ready.call(get(key.expose_secret())).await.unwrap();
             let answer = Answer::of(refused).await;
-            answer.assert_refused(DenialKind::StorePanicked);
+            answer.assert_refused(DenialKind::Panicked);
         }
         assert_eq!(seen.calls(), 0, "{place:?}");
         store.repair();

@@ -9,7 +9,7 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::admit::Mark;
+use super::allowed::Allowed;
 use super::extract::Lines;
 use super::respond::Respond;
 use super::shared::Shared;
@@ -17,8 +17,7 @@ use crate::denial::Denial;
 use crate::identity::Identity;
 
 pin_project! {
-    /// The response of [`ApiKeyAuth`](super::service::ApiKeyAuth) and
-    /// [`ScopeGuard`](super::require_scope::ScopeGuard).
+    /// The response of [`ApiKeyAuth`](super::service::ApiKeyAuth).
     ///
     /// Only a request that waits for the store costs an allocation here.
     pub struct ResponseFuture<S, R, ReqBody>
@@ -37,7 +36,7 @@ pin_project! {
         S: Service<Request<ReqBody>>,
     {
         Waiting { waiting: Box<Waiting<S, R, ReqBody>> },
-        Passed { #[pin] inner: S::Future, mark: Option<Mark> },
+        Allowed { #[pin] inner: S::Future, allowed: Option<Allowed<R>> },
         Refused { response: Option<S::Response> },
     }
 }
@@ -65,11 +64,11 @@ where
 
     /// The future of a service that is called here, so that it need not be moved often.
     #[inline]
-    pub(super) fn passed(call: impl FnOnce() -> S::Future, mark: Option<Mark>) -> Self {
+    pub(super) fn allowed(call: impl FnOnce() -> S::Future, allowed: Allowed<R>) -> Self {
         Self {
-            state: State::Passed {
+            state: State::Allowed {
                 inner: call(),
-                mark,
+                allowed: Some(allowed),
             },
         }
     }
@@ -102,7 +101,7 @@ where
             state.set(next);
         }
         match state.project() {
-            StateProjection::Passed { inner, mark } => finish(inner, mark, context),
+            StateProjection::Allowed { inner, allowed } => finish(inner, allowed, context),
             StateProjection::Refused { response } => response
                 .take()
                 .map_or(Poll::Pending, |response| Poll::Ready(Ok(response))),
@@ -111,46 +110,44 @@ where
     }
 }
 
-/// Marks the response of the inner service, where it lies.
+/// Finishes the response of the inner service, where it lies.
 #[inline]
-fn finish<F, B, E>(
+fn finish<F, R, B, E>(
     inner: Pin<&mut F>,
-    mark: &mut Option<Mark>,
+    allowed: &mut Option<Allowed<R>>,
     context: &mut Context<'_>,
 ) -> Poll<F::Output>
 where
     F: Future<Output = Result<Response<B>, E>>,
+    R: Respond<B>,
 {
     let mut outcome = inner.poll(context);
-    if let Poll::Ready(Ok(response)) = &mut outcome
-        && let Some(mark) = mark.take()
+    if let Poll::Ready(result) = &mut outcome
+        && let Some(allowed) = allowed.take()
+        && let Ok(response) = result
     {
-        mark.apply(response);
+        allowed.finish(response);
     }
     outcome
 }
 
 /// Goes on with a request whose key was looked up.
 fn resume<S, R, ReqBody, ResBody>(
-    shared: &Shared<R>,
+    shared: &Arc<Shared<R>>,
     mut service: S,
     mut request: Request<ReqBody>,
     lines: Lines,
-    result: Result<Identity, Denial>,
+    verified: Result<Identity, Denial>,
 ) -> State<S, R, ReqBody>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
     R: Respond<ResBody>,
 {
-    let head = shared.gate.head(&request);
-    match shared.gate.authorise(result, &head) {
-        Ok(identity) => {
-            let mark = shared.admit(&mut request, lines, identity);
-            State::Passed {
-                inner: service.call(request),
-                mark: Some(mark),
-            }
-        }
+    match Allowed::by_key(shared, &mut request, lines, verified) {
+        Ok(allowed) => State::Allowed {
+            inner: service.call(request),
+            allowed: Some(allowed),
+        },
         Err(refused) => State::Refused {
             response: Some(shared.refuse(&request, refused)),
         },
@@ -164,7 +161,7 @@ where
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
             State::Waiting { .. } => "waiting for the store",
-            State::Passed { .. } => "passed",
+            State::Allowed { .. } => "allowed",
             State::Refused { .. } => "refused",
         };
         f.debug_tuple("ResponseFuture").field(&state).finish()

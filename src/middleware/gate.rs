@@ -22,6 +22,9 @@ use crate::policy::method::MethodPolicy;
 use crate::policy::method_override::is_override;
 use crate::policy::requirement::Requirement;
 use crate::policy::scope_policy::ScopePolicy;
+use crate::record::id::KeyId;
+use crate::scope::set::ScopeSet;
+use crate::store::contain::contain;
 use crate::usage::monitor::UsageMonitor;
 use crate::verify::verifier::Verifier;
 
@@ -60,8 +63,20 @@ pub(super) enum Opening {
     Preflight,
 }
 
+/// On what grounds a request was allowed, which is what counts of it.
+pub(super) enum Grounds {
+    /// This secret version of this key, which holds the scopes that the request needs.
+    Key {
+        id: KeyId,
+        version: u32,
+        needed: ScopeSet,
+    },
+    /// It needs no key.
+    Opening(Opening),
+}
+
 impl Opening {
-    fn access(self) -> Access<'static> {
+    pub(super) fn access(self) -> Access<'static> {
         match self {
             Self::Anonymous => Access::Anonymous,
             Self::PublicPath => Access::PublicPath,
@@ -142,29 +157,32 @@ impl Gate {
         }
     }
 
-    /// Whether a key was verified, and covers what the request needs; then it is counted, with the
-    /// scopes that it exercises.
+    /// Whether a key was verified, and covers what the request needs.
     #[inline]
     pub(super) fn authorise(
         &self,
         verified: Result<Identity, Denial>,
         head: &RequestHead<'_>,
-    ) -> Result<Identity, Refused> {
+    ) -> Result<(Identity, Grounds), Refused> {
         let identity = verified?;
-        let denial = match self.policy.as_ref().requirement(head) {
-            Requirement::Scopes(needed) if identity.scopes().contains_all(&needed) => {
-                if let Some(usage) = &self.usage {
-                    usage.count_allowed(&identity, &needed);
-                }
-                return Ok(identity);
+        let (id, version) = (identity.key_id(), identity.secret_version());
+        let denial = match contain(|| self.policy.requirement(head)) {
+            Ok(Requirement::Scopes(needed)) if identity.scopes().contains_all(&needed) => {
+                let grounds = Grounds::Key {
+                    id,
+                    version,
+                    needed,
+                };
+                return Ok((identity, grounds));
             }
-            Requirement::Scopes(needed) => {
+            Ok(Requirement::Scopes(needed)) => {
                 Denial::insufficient_scope(needed.difference(identity.scopes()))
             }
-            Requirement::NotPermitted => Denial::new(DenialKind::NotPermitted),
+            Ok(Requirement::NotPermitted) => Denial::new(DenialKind::NotPermitted),
+            Err(panicked) => panicked.into(),
         };
         Err(Refused {
-            denial: denial.of_key(identity.key_id(), identity.secret_version()),
+            denial: denial.of_key(id, version),
             notice: self.notice_to(&identity),
         })
     }
@@ -175,32 +193,41 @@ impl Gate {
         Notice::of(identity, self.notice_lead?, || self.verifier.now())
     }
 
-    /// Tells the observer that a key was let in; it is counted already.
+    /// Tells the observer of a decision. If that panics, the request is denied.
     #[inline]
-    pub(super) fn report_allowed(&self, head: RequestHead<'_>, identity: &Identity) {
-        self.tell(head, Ok(Access::Key(identity)));
-    }
-
-    /// Counts that a request passed without a key, and tells the observer.
-    pub(super) fn report_open(&self, head: RequestHead<'_>, opening: Opening) {
-        if let Some(usage) = &self.usage {
-            usage.count_opening();
+    pub(super) fn report(
+        &self,
+        head: RequestHead<'_>,
+        outcome: Result<Access<'_>, &Denial>,
+    ) -> Result<(), Denial> {
+        match &self.observer {
+            Some(observer) => Ok(contain(|| observer.decided(&Decision::new(head, outcome)))?),
+            None => Ok(()),
         }
-        self.tell(head, Ok(opening.access()));
     }
 
-    /// Counts a refusal, and tells the observer.
-    pub(super) fn report_refused(&self, head: RequestHead<'_>, denial: &Denial) {
+    /// Counts a request that was allowed, and the scopes that it exercised.
+    #[inline]
+    pub(super) fn count_allowed(&self, grounds: &Grounds) {
+        match (&self.usage, grounds) {
+            (
+                Some(usage),
+                Grounds::Key {
+                    id,
+                    version,
+                    needed,
+                },
+            ) => {
+                usage.count_allowed(id, *version, needed);
+            }
+            (Some(usage), Grounds::Opening(_)) => usage.count_opening(),
+            (None, _) => {}
+        }
+    }
+
+    pub(super) fn count_denied(&self, denial: &Denial) {
         if let Some(usage) = &self.usage {
             usage.count(Err(denial));
-        }
-        self.tell(head, Err(denial));
-    }
-
-    #[inline]
-    fn tell(&self, head: RequestHead<'_>, outcome: Result<Access<'_>, &Denial>) {
-        if let Some(observer) = &self.observer {
-            observer.decided(&Decision::new(head, outcome));
         }
     }
 }

@@ -6,11 +6,12 @@ use super::layer::ApiKeyLayer;
 use crate::usage::monitor::UsageMonitor;
 
 impl<R> ApiKeyLayer<R> {
-    /// Counts every decision in this monitor: who was let in and which scopes the policy asked for, who
-    /// was refused, and why.
+    /// Counts every request in this monitor: who was allowed and which scopes the policy asked for, who
+    /// was denied, and why.
     ///
-    /// Default: nothing is counted. See [`usage`](crate::usage) for what writes the counts to a
-    /// store.
+    /// A request that is allowed counts when its response comes out of the inner service; one that a
+    /// route behind the layer denies counts as denied. Defaults to no monitor. See
+    /// [`usage`](crate::usage) for what writes the counts to a store.
     ///
     /// ```
     /// use tower_api_key::usage::UsageMonitor;

@@ -4,16 +4,15 @@
 //! requests for more. A [`Respond`] makes the answer to a refusal: [`DefaultResponder`] in JSON,
 //! [`GrpcResponder`] for tonic servers.
 
-pub(crate) mod admit;
-pub(crate) mod answer;
+pub(crate) mod allowed;
 pub(crate) mod challenge;
 pub(crate) mod config_error;
-#[cfg(feature = "axum")]
-pub(crate) mod deferred;
+pub(crate) mod denied;
 pub(crate) mod extract;
 pub(crate) mod future;
 pub(crate) mod gate;
 pub(crate) mod grpc;
+pub(crate) mod headers;
 pub(crate) mod json;
 pub(crate) mod layer;
 mod layer_usage;
@@ -33,7 +32,7 @@ pub use grpc::GrpcResponder;
 pub use json::DefaultResponder;
 pub use layer::ApiKeyLayer;
 pub use refusal::Refusal;
-pub use require_scope::{RequireScope, ScopeGuard};
+pub use require_scope::{RequireScope, ScopeGuard, ScopeGuardFuture};
 pub use respond::Respond;
 pub use service::ApiKeyAuth;
 pub use source::KeySource;

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use http::header::{HeaderMap, HeaderName};
+use http::header::HeaderName;
 use http::{HeaderValue, Response};
 use jiff::fmt::rfc2822::DateTimePrinter;
 use jiff::{SignedDuration, Timestamp};
 
+use super::headers::set_default;
 use crate::identity::Identity;
 
 /// The headers that tell the client of the end of its key or secret.
@@ -58,17 +59,11 @@ impl Notice {
 
     /// Adds the headers, where the response says nothing of the kind itself.
     pub(super) fn apply<B>(self, response: &mut Response<B>) {
-        let headers = response.headers_mut();
-        set_default(headers, DEPRECATION, self.deprecation);
-        set_default(headers, SUNSET, self.sunset);
-    }
-}
-
-fn set_default(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
-    if let Some(value) = value
-        && !headers.contains_key(&name)
-    {
-        headers.insert(name, value);
+        for (name, value) in [(DEPRECATION, self.deprecation), (SUNSET, self.sunset)] {
+            if let Some(value) = value {
+                set_default(response.headers_mut(), name, value);
+            }
+        }
     }
 }
 

@@ -1,34 +1,28 @@
 //! More scopes for one route.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Extensions, HeaderMap, Method, Request, Response, Uri};
+use http::{Extensions, Request, Response};
+use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::answer::answer;
-use super::challenge::Challenges;
-use super::config_error::ConfigError;
-use super::future::ResponseFuture;
-use super::json::DefaultResponder;
+use super::denied::denied;
 use super::ready;
-use super::respond::Respond;
-use super::source::Sources;
 use crate::denial::{Denial, DenialKind};
 use crate::identity::Identity;
-use crate::observe::decision::Decision;
-use crate::observe::observer::Observer;
-use crate::policy::head::RequestHead;
 use crate::scope::set::ScopeSet;
 use crate::usage::monitor::UsageMonitor;
 
 /// Asks the requests of one route for scopes, beside what the server's policy asks for.
 ///
 /// It reads the [`Identity`] that [`ApiKeyLayer`](super::layer::ApiKeyLayer) left, so it belongs
-/// inside of that layer, as with axum's `route_layer`. A request without an identity is refused
-/// with 401, one whose key lacks a scope with 403.
+/// inside of that layer, as with axum's `route_layer`. A request without an identity is denied with
+/// 401, one whose key lacks a scope with 403. The layer makes the response, by its own responder; its
+/// observer is told, and the request counts as denied. Without that layer, the response is empty.
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -43,12 +37,9 @@ use crate::usage::monitor::UsageMonitor;
 ///     .layer(ApiKeyLayer::new(MemoryStore::new()));
 /// ```
 #[derive(Clone)]
-pub struct RequireScope<R = DefaultResponder> {
+pub struct RequireScope {
     scopes: ScopeSet,
-    challenges: Arc<Challenges>,
-    observer: Option<Arc<dyn Observer>>,
     usage: Option<UsageMonitor>,
-    responder: R,
 }
 
 impl RequireScope {
@@ -56,58 +47,19 @@ impl RequireScope {
     pub fn new(scopes: impl Into<ScopeSet>) -> Self {
         Self {
             scopes: scopes.into(),
-            challenges: Arc::default(),
-            observer: None,
             usage: None,
-            responder: DefaultResponder::new(),
-        }
-    }
-}
-
-impl<R> RequireScope<R> {
-    /// Names the protected space in challenges. Default: `api`.
-    ///
-    /// # Errors
-    ///
-    /// As [`ApiKeyLayer::with_realm`](super::layer::ApiKeyLayer::with_realm).
-    pub fn with_realm(self, realm: &str) -> Result<Self, ConfigError> {
-        Ok(Self {
-            challenges: Arc::new(Challenges::new(realm)?),
-            ..self
-        })
-    }
-
-    /// Tells this observer of every refusal here. Default: nobody.
-    #[must_use]
-    pub fn with_observer(self, observer: impl Observer) -> Self {
-        Self {
-            observer: Some(Arc::new(observer)),
-            ..self
         }
     }
 
     /// Notes in this monitor, that of the layer, that requests which pass here exercise the scopes.
-    /// Default: nobody does, and then nobody should be
-    /// [advised](crate::manage::AdvicePolicy::with_watched_scopes) on them.
     ///
-    /// What counts is the layer's decision: a refusal here counts nothing.
+    /// Defaults to no monitor, and then nobody should be
+    /// [advised](crate::manage::AdvicePolicy::with_watched_scopes) on them.
     #[must_use]
     pub fn with_usage(self, usage: UsageMonitor) -> Self {
         Self {
             usage: Some(usage),
             ..self
-        }
-    }
-
-    /// Lets this responder answer refusals. Default: [`DefaultResponder`].
-    #[must_use]
-    pub fn with_responder<T>(self, responder: T) -> RequireScope<T> {
-        RequireScope {
-            scopes: self.scopes,
-            challenges: self.challenges,
-            observer: self.observer,
-            usage: self.usage,
-            responder,
         }
     }
 
@@ -122,36 +74,10 @@ impl<R> RequireScope<R> {
         let denial = Denial::insufficient_scope(missing);
         Err(denial.of_key(identity.key_id(), identity.secret_version()))
     }
-
-    /// The response to a request with this method, target and headers.
-    pub(crate) fn refuse<B>(
-        &self,
-        method: &Method,
-        uri: &Uri,
-        headers: &HeaderMap,
-        denial: Denial,
-    ) -> Response<B>
-    where
-        R: Respond<B>,
-    {
-        let sources = Sources::default();
-        let head = RequestHead::new(
-            method,
-            uri,
-            http::Version::HTTP_11,
-            headers,
-            sources.names(),
-        );
-        if let Some(observer) = &self.observer {
-            observer.decided(&Decision::new(head, Err(&denial)));
-        }
-        // `Vary` is the outer layer's to say: it knows where keys are read from.
-        answer(&self.responder, head, denial, &self.challenges)
-    }
 }
 
-impl<S, R: Clone> Layer<S> for RequireScope<R> {
-    type Service = ScopeGuard<S, R>;
+impl<S> Layer<S> for RequireScope {
+    type Service = ScopeGuard<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
         ScopeGuard {
@@ -161,29 +87,31 @@ impl<S, R: Clone> Layer<S> for RequireScope<R> {
     }
 }
 
-impl<R> fmt::Debug for RequireScope<R> {
+impl fmt::Debug for RequireScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequireScope")
             .field("scopes", &self.scopes)
-            .field("challenges", &self.challenges)
             .finish_non_exhaustive()
     }
 }
 
 /// Asks every request for scopes before the inner service sees it; made by [`RequireScope`].
-pub struct ScopeGuard<S, R = DefaultResponder> {
+///
+/// The body of its responses needs a default, which must be the empty one.
+#[derive(Clone, Debug)]
+pub struct ScopeGuard<S> {
     inner: S,
-    required: Arc<RequireScope<R>>,
+    required: Arc<RequireScope>,
 }
 
-impl<S, R, ReqBody, ResBody> Service<Request<ReqBody>> for ScopeGuard<S, R>
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for ScopeGuard<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
-    R: Respond<ResBody>,
+    ResBody: Default,
 {
     type Response = Response<ResBody>;
     type Error = S::Error;
-    type Future = ResponseFuture<S, R, ReqBody>;
+    type Future = ScopeGuardFuture<S::Future, ResBody>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
@@ -195,32 +123,52 @@ where
                 if let Some(usage) = &self.required.usage {
                     usage.exercise(identity, &self.required.scopes);
                 }
-                ResponseFuture::passed(|| self.inner.call(request), None)
+                ScopeGuardFuture {
+                    inner: Some(self.inner.call(request)),
+                    denied: None,
+                }
             }
             Err(denial) => {
-                let (method, uri) = (request.method(), request.uri());
-                let response = self.required.refuse(method, uri, request.headers(), denial);
                 drop(ready::take(&mut self.inner));
-                ResponseFuture::refused(response)
+                ScopeGuardFuture {
+                    inner: None,
+                    denied: Some(denied(&request.into_parts().0, denial)),
+                }
             }
         }
     }
 }
 
-impl<S: Clone, R> Clone for ScopeGuard<S, R> {
-    fn clone(&self) -> Self {
-        Self {
-            inner: self.inner.clone(),
-            required: self.required.clone(),
+pin_project! {
+    /// The response of [`ScopeGuard`].
+    pub struct ScopeGuardFuture<F, B> {
+        #[pin]
+        inner: Option<F>,
+        denied: Option<Response<B>>,
+    }
+}
+
+impl<F, B, E> Future for ScopeGuardFuture<F, B>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        match this.inner.as_pin_mut() {
+            Some(inner) => inner.poll(context),
+            // A future that has ended may not be polled again; then it never ends.
+            None => match this.denied.take() {
+                Some(response) => Poll::Ready(Ok(response)),
+                None => Poll::Pending,
+            },
         }
     }
 }
 
-impl<S: fmt::Debug, R> fmt::Debug for ScopeGuard<S, R> {
+impl<F, B> fmt::Debug for ScopeGuardFuture<F, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ScopeGuard")
-            .field("inner", &self.inner)
-            .field("required", &self.required)
-            .finish()
+        f.debug_struct("ScopeGuardFuture").finish_non_exhaustive()
     }
 }

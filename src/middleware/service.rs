@@ -7,9 +7,7 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
-use super::admit::Mark;
-#[cfg(feature = "axum")]
-use super::deferred::Deferred;
+use super::allowed::Allowed;
 use super::extract::Lines;
 use super::future::{ResponseFuture, Waiting};
 use super::gate::{Refused, Step};
@@ -54,8 +52,8 @@ where
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         match self.enter(&mut request) {
-            Outcome::Passed(mark) => {
-                ResponseFuture::passed(|| self.inner.call(request), Some(mark))
+            Outcome::Allowed(allowed) => {
+                ResponseFuture::allowed(|| self.inner.call(request), allowed)
             }
             Outcome::Refused(refused) => self.refuse(&request, refused),
             Outcome::Waits(digest, lines) => self.wait(digest, request, lines),
@@ -64,36 +62,29 @@ where
 }
 
 /// What becomes of a request, as far as it need not wait.
-enum Outcome {
-    Passed(Mark),
+enum Outcome<R> {
+    Allowed(Allowed<R>),
     Refused(Refused),
     Waits(KeyDigest, Lines),
 }
 
 impl<S, R> ApiKeyAuth<S, R> {
-    /// Decides on a request, and prepares it for the inner service if it may pass.
+    /// Decides on a request, and prepares it for the inner service if it is allowed.
     #[inline]
-    fn enter<ReqBody>(&self, request: &mut Request<ReqBody>) -> Outcome
-    where
-        R: Send + Sync + 'static,
-    {
+    fn enter<ReqBody>(&self, request: &mut Request<ReqBody>) -> Outcome<R> {
         let shared = &self.shared;
-        let gate = &shared.gate;
-        let (step, lines) = gate.examine(request);
-        match step {
-            Step::Open(opening) => {
-                #[cfg(feature = "axum")]
-                Deferred::leave(shared, request.extensions_mut());
-                Outcome::Passed(shared.admit_open(request, lines, opening))
-            }
-            Step::Refuse(kind) => Outcome::Refused(Denial::new(kind).into()),
-            Step::LookUp(digest) => match gate.verifier.look_up_now(&digest) {
-                Some(verified) => match gate.authorise(verified, &gate.head(request)) {
-                    Ok(identity) => Outcome::Passed(shared.admit(request, lines, identity)),
-                    Err(refused) => Outcome::Refused(refused),
-                },
-                None => Outcome::Waits(digest, lines),
+        let (step, lines) = shared.gate.examine(request);
+        let allowed = match step {
+            Step::Open(opening) => Allowed::without_key(shared, request, lines, opening),
+            Step::Refuse(kind) => Err(Denial::new(kind).into()),
+            Step::LookUp(digest) => match shared.gate.verifier.look_up_now(&digest) {
+                Some(verified) => Allowed::by_key(shared, request, lines, verified),
+                None => return Outcome::Waits(digest, lines),
             },
+        };
+        match allowed {
+            Ok(allowed) => Outcome::Allowed(allowed),
+            Err(refused) => Outcome::Refused(refused),
         }
     }
 }

@@ -1,14 +1,17 @@
 //! What a service and the futures of its responses have in common.
 
-use http::header::VARY;
-use http::{Request, Response};
+use std::mem;
 
-use super::admit::{self, Mark};
-use super::answer::answer;
-use super::extract::Lines;
-use super::gate::{Gate, Opening, Refused};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
+use http::{HeaderValue, Request, Response, StatusCode};
+
+use super::denied::DeniedHead;
+use super::gate::{Gate, Refused};
+use super::headers::set_default;
+use super::refusal::Refusal;
 use super::respond::Respond;
-use crate::identity::Identity;
+use crate::denial::Denial;
+use crate::policy::head::RequestHead;
 
 /// What all clones of a service have in common.
 #[derive(Debug)]
@@ -18,31 +21,7 @@ pub(super) struct Shared<R> {
 }
 
 impl<R> Shared<R> {
-    /// Lets a request pass by its key.
-    #[inline]
-    pub(super) fn admit<B>(
-        &self,
-        request: &mut Request<B>,
-        lines: Lines,
-        identity: Identity,
-    ) -> Mark {
-        let head = self.gate.head(request);
-        self.gate.report_allowed(head, &identity);
-        admit::identify(&self.gate, request, lines, identity)
-    }
-
-    /// Lets a request pass without a key.
-    pub(super) fn admit_open<B>(
-        &self,
-        request: &mut Request<B>,
-        lines: Lines,
-        opening: Opening,
-    ) -> Mark {
-        let head = self.gate.head(request);
-        self.gate.report_open(head, opening);
-        admit::open(&self.gate, request, lines, opening)
-    }
-
+    /// Denies a request that has not reached the inner service.
     pub(super) fn refuse<ReqBody, ResBody>(
         &self,
         request: &Request<ReqBody>,
@@ -51,16 +30,93 @@ impl<R> Shared<R> {
     where
         R: Respond<ResBody>,
     {
-        let Refused { denial, notice } = refused;
-        let head = self.gate.head(request);
-        self.gate.report_refused(head, &denial);
-        let mut response = answer(&self.responder, head, denial, &self.gate.challenges);
+        let mut response = self.deny(self.gate.head(request), refused.denial);
         response
             .headers_mut()
             .append(VARY, self.gate.sources.vary());
-        if let Some(notice) = notice {
+        if let Some(notice) = refused.notice {
             notice.apply(&mut response);
         }
         response
     }
+
+    /// Denies a request that was denied behind the layer, if this response says so; then it gets the
+    /// layer's own response.
+    #[inline]
+    pub(super) fn denies_behind<B>(&self, response: &mut Response<B>) -> bool
+    where
+        R: Respond<B>,
+    {
+        let is_denied = response.extensions().get::<DeniedHead>().is_some();
+        if is_denied {
+            self.deny_behind(response);
+        }
+        is_denied
+    }
+
+    #[cold]
+    fn deny_behind<B>(&self, response: &mut Response<B>)
+    where
+        R: Respond<B>,
+    {
+        let extensions = response.extensions();
+        let (Some(head), Some(denial)) =
+            (extensions.get::<DeniedHead>(), extensions.get::<Denial>())
+        else {
+            return;
+        };
+        let head = head.head(self.gate.sources.names());
+        let own = self.deny(head, denial.clone());
+        let (mut plain, _) = mem::replace(response, own).into_parts();
+        // What layers in between have added stays, so that a layer further out does the same.
+        plain
+            .extensions
+            .extend(mem::take(response.extensions_mut()));
+        *response.extensions_mut() = plain.extensions;
+        for name in [CONTENT_LENGTH, WWW_AUTHENTICATE]
+            .iter()
+            .chain(response.headers().keys())
+        {
+            plain.headers.remove(name);
+        }
+        response.headers_mut().extend(plain.headers);
+    }
+
+    /// Tells the observer of a denial, counts it, and makes the response.
+    fn deny<B>(&self, head: RequestHead<'_>, denial: Denial) -> Response<B>
+    where
+        R: Respond<B>,
+    {
+        let denial = match self.gate.report(head, Err(&denial)) {
+            Ok(()) => denial,
+            Err(panicked) => panicked,
+        };
+        self.gate.count_denied(&denial);
+        let refusal = Refusal::new(&denial, head, &self.gate.challenges);
+        let mut response = self.responder.respond(&refusal);
+        complete(&mut response, &refusal);
+        response.extensions_mut().insert(denial);
+        response
+    }
 }
+
+/// Adds what a responder has left out.
+fn complete<B>(response: &mut Response<B>, refusal: &Refusal<'_>) {
+    let status = response.status();
+    let headers = response.headers_mut();
+    set_default(headers, CACHE_CONTROL, NO_STORE);
+    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+        && let Some(challenge) = refusal.challenge()
+    {
+        set_default(headers, WWW_AUTHENTICATE, challenge);
+    }
+    if matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+    ) && let Some(seconds) = refusal.retry_after()
+    {
+        set_default(headers, RETRY_AFTER, HeaderValue::from(seconds));
+    }
+}
+
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");

@@ -6,8 +6,11 @@ use super::decision::Decision;
 
 /// Is told of every decision, before the inner service is called.
 ///
-/// It is called on the request's way, so it must be quick and must not block. It sees neither keys
-/// nor digests. A closure `Fn(&Decision<'_>)` is an observer; `()` does nothing.
+/// A request that the layer allows and that [`RequireScope`](crate::middleware::RequireScope) or the axum
+/// extractor denies is decided on twice, and the observer is told of both decisions.
+///
+/// It is called on the request's way, so it must be quick and must not block. If it panics, the request
+/// is denied with 503. It sees neither keys nor digests. A closure `Fn(&Decision<'_>)` is an observer; `()` does nothing.
 pub trait Observer: Send + Sync + 'static {
     /// Notes a decision.
     fn decided(&self, decision: &Decision<'_>);

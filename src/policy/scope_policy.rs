@@ -9,7 +9,7 @@ use super::requirement::Requirement;
 ///
 /// It is asked after the key was verified, so it need not fear that its answer tells a stranger
 /// anything. A closure `Fn(&RequestHead<'_>) -> Requirement` is a policy. A policy must not block;
-/// if it panics, the request fails and the inner service is not called.
+/// if it panics, the request is denied with 503.
 pub trait ScopePolicy: Send + Sync + 'static {
     /// What this request needs.
     fn requirement(&self, head: &RequestHead<'_>) -> Requirement;

@@ -37,9 +37,9 @@
 //! - For each other reason for a refusal: how often it was given, in this process
 //!   ([`UsageMonitor::stats`]). Nothing of what was sent is kept.
 //!
-//! The layer's decision counts. Where [`RequireScope`](crate::middleware::RequireScope) refuses
-//! what the layer let in, the request counts as let in, and has exercised what the layer's policy asked
-//! for. What is asked for behind the layer is exercised only if the monitor is told: by
+//! A request counts once, when its response comes out of the inner service. Where
+//! [`RequireScope`](crate::middleware::RequireScope) or the axum extractor denies what the layer allowed, it
+//! counts as denied. What is asked for behind the layer is exercised only if the monitor is told: by
 //! [`RequireScope::with_usage`](crate::middleware::RequireScope::with_usage), or where a handler looks
 //! at an identity's scopes, by [`UsageMonitor::exercise`].
 //!

@@ -15,6 +15,7 @@ use super::slot::{Outcome, Used};
 use super::stats::UsageStats;
 use crate::denial::{Denial, DenialKind};
 use crate::identity::Identity;
+use crate::record::id::KeyId;
 use crate::scope::set::ScopeSet;
 use crate::store::usage::KeyUse;
 
@@ -72,7 +73,10 @@ impl UsageMonitor {
     #[inline]
     pub fn count(&self, outcome: Result<&Identity, &Denial>) {
         match outcome {
-            Ok(identity) => self.count_allowed(identity, &ScopeSet::new()),
+            Ok(identity) => {
+                let version = identity.secret_version();
+                self.count_allowed(&identity.key_id(), version, &ScopeSet::new());
+            }
             Err(denial) => self.count_refusal(denial),
         }
     }
@@ -105,8 +109,8 @@ impl UsageMonitor {
 
     /// Counts that a request was let in, which needed these scopes.
     #[inline]
-    pub(crate) fn count_allowed(&self, identity: &Identity, needed: &ScopeSet) {
-        let used = Used::of(identity);
+    pub(crate) fn count_allowed(&self, key: &KeyId, version: u32, needed: &ScopeSet) {
+        let used = Used::new(key, version);
         let bits = self.bits(used, needed);
         self.with_shard(|shard| shard.count(used, Outcome::Allowed(bits)));
     }

@@ -147,15 +147,14 @@ impl Verifier {
     pub(crate) fn look_up_now(&self, digest: &KeyDigest) -> Option<Result<Identity, Denial>> {
         match contain(|| self.0.store.find_now(digest)) {
             Ok(answer) => answer.map(|found| self.judge(found, digest)),
-            Err(_) => Some(Err(Denial::new(DenialKind::StorePanicked))),
+            Err(panicked) => Some(Err(panicked.into())),
         }
     }
 
     /// The answer to a digest, however long the store takes.
     pub(crate) async fn look_up(&self, digest: KeyDigest) -> Result<Identity, Denial> {
-        let panicked = |_| Denial::new(DenialKind::StorePanicked);
-        let find = contain(|| self.0.store.find(&digest)).map_err(panicked)?;
-        let found = contain_future(find).await.map_err(panicked)?;
+        let find = contain(|| self.0.store.find(&digest))?;
+        let found = contain_future(find).await?;
         self.judge(found, &digest)
     }
 

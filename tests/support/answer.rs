@@ -112,7 +112,7 @@ fn challenge(kind: DenialKind) -> Option<&'static str> {
         DenialKind::InsufficientScope => {
             Some(r#"Bearer realm="api", error="insufficient_scope", scope="write""#)
         }
-        DenialKind::StoreFailed | DenialKind::StorePanicked | DenialKind::ClockUnset => None,
+        DenialKind::StoreFailed | DenialKind::Panicked | DenialKind::ClockUnset => None,
         _ => Some(r#"Bearer realm="api", error="invalid_token""#),
     }
 }

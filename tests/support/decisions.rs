@@ -84,11 +84,11 @@ async fn every_kind_of_denial_is_observed_and_answered() {
         (noted(Fixed::FailsLater, &clock), DenialKind::StoreFailed),
         (
             noted(panics(Place::InFindNow), &clock),
-            DenialKind::StorePanicked,
+            DenialKind::Panicked,
         ),
         (
             noted(panics(Place::WhenPolled), &clock),
-            DenialKind::StorePanicked,
+            DenialKind::Panicked,
         ),
         (noted(keys.store().clone(), &unset), DenialKind::ClockUnset),
         (noted(slow, &unset), DenialKind::ClockUnset),

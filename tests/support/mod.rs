@@ -119,7 +119,7 @@ pub(crate) fn told(kind: DenialKind) -> (u16, &'static str, &'static str) {
             "Forbidden",
             "This action requires the 'write' scope, which this API key lacks.",
         ),
-        DenialKind::StoreFailed | DenialKind::StorePanicked | DenialKind::ClockUnset => (
+        DenialKind::StoreFailed | DenialKind::Panicked | DenialKind::ClockUnset => (
             503,
             "Service Unavailable",
             "API keys cannot be verified at the moment. Try again later.",

@@ -109,15 +109,15 @@ async fn what_is_asked_for_behind_the_layer_is_noted_where_the_monitor_is_told()
     let monitor = UsageMonitor::new();
     let layer = ApiKeyLayer::new(keys.store().clone()).with_usage(monitor.clone());
     let told = |scope| RequireScope::new(scope).with_usage(monitor.clone());
-    for (route, status, names) in [
-        (RequireScope::new(REPORTS), 200, "read"),
-        (told(REPORTS), 200, "read reports"),
-        (told(Scope::DELETE), 403, "read"),
+    for (route, status, names, counts) in [
+        (RequireScope::new(REPORTS), 200, "read", (1, 0)),
+        (told(REPORTS), 200, "read reports", (1, 0)),
+        (told(Scope::DELETE), 403, "", (0, 1)),
     ] {
         let mut service = layer.layer(route.layer(Probe::new().0));
         assert_eq!(send(&mut service, get(key)).await.status, status);
         let expected = BTreeMap::from([(id, names.to_owned())]);
-        assert_eq!(drained(&monitor), (expected, (1, 0)));
+        assert_eq!(drained(&monitor), (expected, counts));
     }
 
     let identity = keys.verifier().verify(key).await.unwrap();

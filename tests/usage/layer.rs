@@ -2,7 +2,7 @@
 
 use futures::poll;
 use jiff::Timestamp;
-use tower::{Layer, Service, ServiceExt};
+use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_api_key::denial::DenialKind;
 use tower_api_key::store::KeyUse;
 use tower_api_key::usage::{UsageFlusher, UsageFlusherOptions, UsageMonitor};
@@ -11,7 +11,7 @@ use tower_api_key::{ApiKeyLayer, KeyStore, RequireScope, Scope};
 use crate::kit::{Desk, INTERVAL, Mode, Scene, in_uses};
 use crate::support::inner::Probe;
 use crate::support::stores::{Fixed, Gated, Yielding};
-use crate::support::{UNKNOWN, get, issue, keys, request, request_to, send};
+use crate::support::{Answered, Sent, UNKNOWN, get, issue, keys, request, request_to, send};
 
 const AT: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -88,15 +88,53 @@ async fn a_request_that_is_dropped_while_it_waits_does_not_count() {
     assert_eq!(in_uses(&monitor.drain(AT)), (1, 0));
 }
 
-/// What a route refuses afterwards was let in by the layer.
+/// With a store that answers at once, and one that waits.
 #[tokio::test]
-async fn a_request_counts_once_however_many_layers_judge_it() {
+async fn a_request_that_a_route_denies_counts_once_as_denied() {
+    let keys = keys();
+    let issued = issue(&keys, Scope::READ).await;
+    let key = issued.key.expose_secret();
+    let store = keys.store().clone();
+    for (layer, monitor) in [counting(store.clone()), counting(Yielding(store))] {
+        let layer = layer.with_insecure_anonymous_access();
+        let route = RequireScope::new(Scope::WRITE).layer(Probe::new().0);
+        let mut service = layer.layer(route);
+        assert_eq!(send(&mut service, get(key)).await.status, 403);
+        // Nor did it exercise a scope.
+        let denied = KeyUse::new(issued.record.id(), 1, AT).with_refused(1);
+        assert_eq!(monitor.drain(AT), [denied]);
+        assert_eq!(send(&mut service, request("GET", &[])).await.status, 401);
+        let stats = monitor.stats();
+        assert_eq!((stats.all_refused(), stats.passed_without_key()), (1, 0));
+        assert_eq!(monitor.drain(AT), []);
+        // A route that asks for nothing more changes nothing.
+        let mut service = layer.layer(RequireScope::new(Scope::READ).layer(Probe::new().0));
+        send(&mut service, get(key)).await.assert_allowed();
+        assert_eq!(in_uses(&monitor.drain(AT)), (1, 0));
+    }
+}
+
+/// The inner service was called.
+#[tokio::test]
+async fn a_request_whose_response_nobody_waits_for_counts_as_allowed() {
     let keys = keys();
     let issued = issue(&keys, Scope::READ).await;
     let (layer, monitor) = counting(keys.store().clone());
-    let route = RequireScope::new(Scope::WRITE).layer(Probe::new().0);
-    let answer = send(&mut layer.layer(route), get(issued.key.expose_secret())).await;
-    assert_eq!(answer.status, 403);
+    let inner = service_fn(|request: Sent| async move {
+        if request.uri().path() == "/fails" {
+            return Err("failed");
+        }
+        std::future::pending::<Result<Answered, &str>>().await
+    });
+    let lines = [("x-api-key", issued.key.expose_secret())];
+    let mut service = layer.layer(inner);
+    let mut waiting = Box::pin(service.call(request_to("GET", "/", &lines)));
+    assert!(poll!(&mut waiting).is_pending());
+    assert_eq!(monitor.drain(AT), []);
+    drop(waiting);
+    assert_eq!(in_uses(&monitor.drain(AT)), (1, 0));
+    let failed = service.call(request_to("GET", "/fails", &lines)).await;
+    assert_eq!(failed.unwrap_err(), "failed");
     assert_eq!(in_uses(&monitor.drain(AT)), (1, 0));
 }
 

@@ -54,7 +54,7 @@ fn refusals_without_a_key_are_told_by_kind_and_in_no_use() {
         DenialKind::InsufficientScope,
         DenialKind::NotPermitted,
         DenialKind::StoreFailed,
-        DenialKind::StorePanicked,
+        DenialKind::Panicked,
         DenialKind::ClockUnset,
     ];
     for (times, kind) in (1..).zip(kinds) {

@@ -5,7 +5,7 @@ use http::request::Parts;
 
 use crate::denial::{Denial, DenialKind};
 use crate::identity::Identity;
-use crate::middleware::require_scope::RequireScope;
+use crate::middleware::denied::denied;
 use crate::scope::name::Scope;
 
 /// Says on whose behalf a request manages keys, or refuses it.
@@ -89,26 +89,17 @@ impl Principal {
 ///
 /// It reads the [`Identity`] that an [`ApiKeyLayer`](crate::ApiKeyLayer) left. Without one, the answer
 /// is 401; without the scope, 403: both as the layer gives them.
-#[derive(Clone, Debug)]
-pub struct OwnerAuthoriser {
-    required: RequireScope,
-}
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct OwnerAuthoriser;
 
 impl OwnerAuthoriser {
     /// The scope that it asks for: `keys:manage`.
     pub const SCOPE: Scope = Scope::from_static("keys:manage");
 
     /// The authoriser.
-    pub fn new() -> Self {
-        Self {
-            required: RequireScope::new(Self::SCOPE),
-        }
-    }
-}
-
-impl Default for OwnerAuthoriser {
-    fn default() -> Self {
-        Self::new()
+    pub const fn new() -> Self {
+        Self
     }
 }
 
@@ -122,7 +113,6 @@ impl Authorise for OwnerAuthoriser {
                 .of_key(identity.key_id(), identity.secret_version()),
             None => Denial::new(DenialKind::Missing),
         };
-        let (method, uri) = (&head.method, &head.uri);
-        Err(self.required.refuse(method, uri, &head.headers, denial))
+        Err(denied(head, denial))
     }
 }

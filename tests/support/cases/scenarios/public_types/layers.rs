@@ -42,12 +42,14 @@ pub(crate) fn printed(marker: &Marker) -> Printed {
     let mut service = layer.layer(Inner);
     // A future that waits for the store holds the request with its key.
     let waiting = service.call(get(Some(key)));
+    let denied = scope.layer(Inner).call(get(Some(key)));
     vec![
         debug("ApiKeyLayer", &layer),
         debug("ApiKeyAuth", &service),
         debug("ResponseFuture", &waiting),
         debug("RequireScope", &scope),
         debug("ScopeGuard", &scope.layer(Inner)),
+        debug("ScopeGuardFuture", &denied),
         debug("KeySource", &KeySource::BEARER),
         debug("DefaultResponder", &DefaultResponder::new()),
         debug("GrpcResponder", &GrpcResponder::new()),
