@@ -224,7 +224,7 @@ async fn no_observer_or_responder_of_a_routes_denial_sees_a_credential() {
         .unwrap()
         .with_insecure_credential_kept()
         .with_observer(move |decision: &Decision<'_>| {
-            assert_eq!(names(decision.head()), ["accept"])
+            assert_eq!(names(decision.head()), ["accept"]);
         })
         .with_responder(move |refusal: &Refusal<'_>| {
             assert_eq!(names(refusal.head()), ["accept"]);

@@ -44,6 +44,7 @@ impl DefaultResponder {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<B: From<Bytes>> Respond<B> for DefaultResponder {
     fn respond(&self, refusal: &Refusal<'_>) -> Response<B> {
         if self.grpc

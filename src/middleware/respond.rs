@@ -26,6 +26,12 @@ use super::refusal::Refusal;
 /// # fn check(_: impl Respond<String>) {}
 /// # check(responder);
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` makes no response with the body `{B}`",
+    note = "`DefaultResponder` serves a body that can be made from `bytes::Bytes`",
+    note = "a tonic server uses `ApiKeyLayer::with_responder(GrpcResponder::new())`",
+    note = "for any other body, pass a closure `Fn(&Refusal<'_>) -> Response<B>` to `with_responder`"
+)]
 pub trait Respond<B>: Send + Sync + 'static {
     /// The response.
     fn respond(&self, refusal: &Refusal<'_>) -> Response<B>;
