@@ -163,7 +163,9 @@ fn a_fault_of_the_server_is_an_error_with_its_cause() {
     let panics = Panics::new(keys.store().clone(), Place::InFindNow);
     assert_eq!(
         fault(&ApiKeyLayer::new(panics)),
-        [format!("{refused}the store panicked")]
+        [format!(
+            "{refused}the store, the policy or the observer panicked"
+        )]
     );
 
     let issued = block_on(issue(&keys, Scope::READ));

@@ -221,7 +221,10 @@ async fn a_store_that_fails_is_told_with_its_cause() {
         let verifier = Verifier::new(store.clone());
         let denial = verifier.verify(key.expose_secret()).await.unwrap_err();
         assert_eq!(denial.kind(), DenialKind::Panicked);
-        assert_eq!(denial.to_string(), "the store panicked");
+        assert_eq!(
+            denial.to_string(),
+            "the store, the policy or the observer panicked"
+        );
         store.repair();
         assert_eq!(verdict(&verifier, key.expose_secret()).await, Ok(1));
     }
