@@ -12,17 +12,19 @@ impl ApiKey {
     ///
     /// # Errors
     ///
-    /// [`RandomnessError`] when the operating system gives no random octets; there is no fallback.
+    /// [`RandomnessError`] when the operating system's random source fails, or returns 32 equal bytes,
+    /// as a broken one does. There is no fallback.
     pub fn generate(format: &KeyFormat) -> Result<Self, RandomnessError> {
         Self::generate_with(format, random::fill)
     }
 
-    fn generate_with<E>(
+    fn generate_with<E: From<RandomnessError>>(
         format: &KeyFormat,
         fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
     ) -> Result<Self, E> {
         let mut random = Zeroizing::new([0; KeyFormat::DIGITS / 2]);
         fill(random.as_mut_slice())?;
+        random::check(&random)?;
 
         // Octets of their own, of the final size: nothing is left behind by a growing string.
         let mut octets = Zeroizing::new(vec![0; format.key_len()]);
@@ -45,12 +47,30 @@ impl ApiKey {
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error;
+
     use super::*;
 
     #[test]
     fn a_failing_random_source_makes_no_key() {
-        let failed = ApiKey::generate_with(&KeyFormat::default(), |_| Err("no entropy"));
-        assert_eq!(failed.unwrap_err(), "no entropy");
+        let fill = |_: &mut [u8]| Err(Box::<dyn Error>::from("no entropy"));
+        let failed = ApiKey::generate_with(&KeyFormat::default(), fill);
+        assert_eq!(failed.unwrap_err().to_string(), "no entropy");
+    }
+
+    #[test]
+    fn a_random_source_that_repeats_one_byte_makes_no_key() {
+        for byte in [0x00, 0x5a, 0xff] {
+            let fill = |bytes: &mut [u8]| -> Result<(), RandomnessError> {
+                bytes.fill(byte);
+                Ok(())
+            };
+            let failed = ApiKey::generate_with(&KeyFormat::default(), fill).unwrap_err();
+            assert_eq!(
+                failed.to_string(),
+                "the operating system's random source returned 32 equal bytes"
+            );
+        }
     }
 
     #[test]
@@ -60,7 +80,7 @@ mod tests {
                 .iter_mut()
                 .zip(0xa0..)
                 .for_each(|(octet, value)| *octet = value);
-            Ok::<_, ()>(())
+            Ok::<_, RandomnessError>(())
         };
         let key = ApiKey::generate_with(&KeyFormat::default(), fill).unwrap();
         assert_eq!(
