@@ -52,7 +52,7 @@ impl MethodPolicy {
     }
 
     #[inline]
-    fn of(&self, method: &Method) -> Requirement {
+    pub(crate) fn of(&self, method: &Method) -> Requirement {
         if let Some((_, scopes)) = self.own.iter().find(|(own, _)| own == method) {
             return Requirement::Scopes(scopes.clone());
         }

@@ -1,7 +1,10 @@
 //! The OpenAPI document says which routes there are, and what they need.
 
 use serde_json::{Value, json};
-use tower_api_key::integration::management::{ManagementApi, OwnerAuthoriser};
+use tower_api_key::integration::management::{ApiKeySecurity, ManagementApi, OwnerAuthoriser};
+use tower_api_key::key::KeyFormat;
+use utoipa::openapi::path::{OperationBuilder, PathItem};
+use utoipa::openapi::{HttpMethod, OpenApi};
 
 use crate::kit::server;
 
@@ -53,5 +56,34 @@ async fn bodies_of_requests_have_no_other_members() {
     for name in ["CreateKey", "PatchKey", "RotateKey", "RevokeKey"] {
         let schema = &document["components"]["schemas"][name];
         assert_eq!(schema["additionalProperties"], Value::Bool(false), "{name}");
+    }
+}
+
+#[test]
+fn operations_ask_for_what_the_method_policy_asks_for() {
+    let mut document = OpenApi::default();
+    for (path, method) in [
+        ("options", HttpMethod::Options),
+        ("put", HttpMethod::Put),
+        ("trace", HttpMethod::Trace),
+    ] {
+        let item = PathItem::new(method, OperationBuilder::new().build());
+        document.paths.paths.insert(path.to_owned(), item);
+    }
+    ApiKeySecurity::new(&KeyFormat::default()).add_to(&mut document);
+    let document = serde_json::to_value(&document).unwrap();
+    for (method, scopes, denied) in [
+        ("options", json!(["read"]), "The API key lacks a scope"),
+        ("put", json!(["write"]), "The API key lacks a scope"),
+        // The policy denies it to every key.
+        ("trace", json!([]), "No API key may use this method"),
+    ] {
+        let operation = &document["paths"][method][method];
+        let expected = json!([{"bearer": scopes}, {"api_key": scopes}]);
+        assert_eq!(operation["security"], expected, "{method}");
+        assert_eq!(
+            operation["responses"]["403"]["description"], denied,
+            "{method}"
+        );
     }
 }

@@ -13,7 +13,8 @@ use utoipa::openapi::{Content, Header, OpenApi, Ref, RefOr, Response, Type};
 
 use super::operations::operations;
 use crate::key::format::KeyFormat;
-use crate::scope::name::Scope;
+use crate::policy::method::MethodPolicy;
+use crate::policy::requirement::Requirement;
 use crate::scope::set::ScopeSet;
 
 /// Tells in an OpenAPI document of your own which API keys its operations need.
@@ -51,20 +52,20 @@ use crate::scope::set::ScopeSet;
 #[derive(Clone)]
 pub struct ApiKeySecurity {
     pattern: String,
-    scopes: Arc<ScopesOf>,
+    requirements: Arc<RequirementOf>,
 }
 
-/// The scopes that a method of a path needs.
-type ScopesOf = dyn Fn(&Method, &str) -> ScopeSet + Send + Sync;
+/// What a method of a path needs.
+type RequirementOf = dyn Fn(&Method, &str) -> Requirement + Send + Sync;
 
 impl ApiKeySecurity {
     /// For keys of that format, and the scopes of
     /// [`MethodPolicy`](crate::policy::MethodPolicy): `read` for GET and HEAD, `write` for POST, PUT
-    /// and PATCH, `delete` for DELETE.
+    /// and PATCH, `delete` for DELETE. An operation with another method says that no key may use it.
     pub fn new(format: &KeyFormat) -> Self {
         Self {
             pattern: format.pattern(),
-            scopes: Arc::new(|method, _| by_method(method)),
+            requirements: Arc::new(|method, _| MethodPolicy::new().of(method)),
         }
     }
 
@@ -76,7 +77,7 @@ impl ApiKeySecurity {
         F: Fn(&Method, &str) -> ScopeSet + Send + Sync + 'static,
     {
         Self {
-            scopes: Arc::new(scopes),
+            requirements: Arc::new(move |method, path| scopes(method, path).into()),
             ..self
         }
     }
@@ -92,7 +93,7 @@ impl ApiKeySecurity {
         for (path, item) in &mut document.paths.paths {
             for (method, operation) in operations(item) {
                 if operation.security.is_none() {
-                    add_to_operation(operation, &(self.scopes)(&method, path));
+                    add_to_operation(operation, (self.requirements)(&method, path));
                 }
             }
         }
@@ -121,14 +122,19 @@ impl fmt::Debug for ApiKeySecurity {
     }
 }
 
-fn add_to_operation(operation: &mut Operation, scopes: &ScopeSet) {
+fn add_to_operation(operation: &mut Operation, requirement: Requirement) {
+    let (scopes, denied) = match requirement {
+        Requirement::Scopes(scopes) => (scopes, "The API key lacks a scope"),
+        // OpenAPI has no word for it, so the 403 says it.
+        Requirement::NotPermitted => (ScopeSet::new(), "No API key may use this method"),
+    };
     let scopes: Vec<String> = scopes.iter().map(ToString::to_string).collect();
     let requirements = [BEARER, API_KEY].map(|name| SecurityRequirement::new(name, &scopes));
     operation.security = Some(requirements.into());
     for (status, description) in [
         ("400", "More than one API key"),
         ("401", "Invalid or missing API key"),
-        ("403", "The API key lacks a scope"),
+        ("403", denied),
         ("503", "API keys cannot be verified at the moment"),
     ] {
         add_refusal(operation, status, description);
@@ -138,14 +144,6 @@ fn add_to_operation(operation: &mut Operation, scopes: &ScopeSet) {
 const BEARER: &str = "bearer";
 const API_KEY: &str = "api_key";
 const REFUSAL: &str = "ApiKeyRefusal";
-
-fn by_method(method: &Method) -> ScopeSet {
-    match *method {
-        Method::POST | Method::PUT | Method::PATCH => Scope::WRITE.into(),
-        Method::DELETE => Scope::DELETE.into(),
-        _ => Scope::READ.into(),
-    }
-}
 
 /// Documents a refusal, beside what else the operation says of the status.
 fn add_refusal(operation: &mut Operation, status: &str, description: &str) {
