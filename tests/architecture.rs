@@ -7,7 +7,7 @@
 //! 3. Nothing below the middleware knows an HTTP request, and what stands beside the request's way
 //!    sees neither plaintext nor digest.
 //! 4. The middleware sees only the read side of a store.
-//! 5. No file has more than 400 lines.
+//! 5. No file has more than 500 lines.
 
 #![allow(
     clippy::unwrap_used,
@@ -52,7 +52,7 @@ const FORBIDDEN: &[(&[&str], &[&str])] = &[
     (&["middleware"], &["KeyRegistry", "KeyManager", "KeyChange"]),
 ];
 
-const MAX_LINES: usize = 400;
+const MAX_LINES: usize = 500;
 
 #[test]
 fn imports_go_down_the_stages() {

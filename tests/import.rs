@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use support::timed_keys;
 use tower_api_key::denial::DenialKind;
-use tower_api_key::key::{KeyDigest, KeyHasher, KeyPrefix};
+use tower_api_key::key::{KeyDigest, KeyFormat, KeyHasher, KeyPrefix};
 use tower_api_key::manage::{
     ImportRefusal, ImportRefusalKind, ImportReport, LegacyKey, ManageErrorKind,
 };
@@ -41,7 +41,12 @@ fn hex_digest(number: u64) -> String {
 }
 
 fn legacy(number: u64) -> LegacyKey {
-    LegacyKey::from_hex("acct_42", "CI", &hex_digest(number)).with_scopes(Scope::READ)
+    bare(number).with_format("tc_").with_scopes(Scope::READ)
+}
+
+/// With a digest alone.
+fn bare(number: u64) -> LegacyKey {
+    LegacyKey::from_hex("acct_42", "CI", &hex_digest(number))
 }
 
 /// The index, kind and text of each refusal, and of its cause.
@@ -65,16 +70,16 @@ fn a_client_notices_nothing_of_an_import() {
     );
     let prefix: KeyPrefix = "89abcdef".parse().unwrap();
     let revocation = Revocation::new(before, "leaked");
-    let octets: [u8; 32] = Sha256::digest(text(3)).into();
+    let bytes: [u8; 32] = Sha256::digest(text(3)).into();
     let rows = [
         legacy(0),
         LegacyKey::from_hex("acct_7", "Server", &hex_digest(1))
             .with_scope_names(["read", "orders:refund"])
-            .with_prefix(prefix)
+            .with_leading("tc_89abcdef01")
             .with_created_at(before)
             .with_expires_at(Some(after)),
         legacy(2).with_expires_at(Some(before)),
-        LegacyKey::new("acct_42", "From octets", KeyDigest::from_bytes(octets)),
+        LegacyKey::new("acct_42", "From bytes", KeyDigest::from_bytes(bytes)).with_format("tc_"),
         legacy(4).with_disabled(true),
         legacy(5).with_revocation(Some(revocation.clone())),
     ];
@@ -179,6 +184,79 @@ fn a_bad_row_is_told_and_the_others_are_imported() {
         ]
     );
     assert_eq!(keys.store().len(), 2);
+}
+
+#[test]
+fn a_key_of_no_configured_format_is_not_imported() {
+    let formats = ["tc_", "acme_live_"].map(|prefix| KeyFormat::new(prefix).unwrap());
+    let keys = KeyManager::new(MemoryStore::new());
+    let keys = keys.with_formats(formats).unwrap();
+    let unnamed = "neither a format nor the leading characters of the key are given";
+    let unknown = "the format is not configured; expected one of tc_, acme_live_";
+    let other = "no key of the format tc_, acme_live_ starts with the given characters";
+    let whole = "the leading characters look like an API key";
+    let rows = [
+        (bare(0), Some(unnamed)),
+        (bare(0).with_format("tc"), Some(unknown)),
+        (bare(0).with_format(""), Some(unknown)),
+        (bare(0).with_format(text(0)), Some(unknown)),
+        (bare(0).with_leading(""), Some(other)),
+        (bare(0).with_leading("sk_live_89abcdef"), Some(other)),
+        (bare(0).with_leading("89abcdef"), Some(other)),
+        (bare(0).with_leading("tc_89ABCDEF"), Some(other)),
+        (bare(0).with_leading("tc_89abcdeg"), Some(other)),
+        (bare(0).with_leading("acme_live_tc_"), Some(other)),
+        (bare(0).with_leading(text(0)), Some(whole)),
+        (
+            bare(0).with_format("tc_").with_leading("acme_live_0"),
+            Some("no key of the format tc_ starts with the given characters"),
+        ),
+        (bare(1).with_format("acme_live_"), None),
+        (bare(2).with_leading("acme_l"), None),
+        (bare(3).with_leading("tc_89abcde"), None),
+        (bare(4).with_leading("acme_live_89abcdef"), None),
+        (bare(5).with_leading(&text(0)[..66]), None),
+        (bare(6).with_format("tc_").with_leading("tc_"), None),
+    ];
+    let expected: Vec<_> = (0..).zip(&rows).collect();
+    let expected = expected
+        .into_iter()
+        .filter_map(|(index, (_, message))| Some((index, (*message)?)))
+        .map(|(index, message)| {
+            let told = format!("key {index}: {message}");
+            (index, ImportRefusalKind::InvalidInput, told, None)
+        });
+    let expected: Vec<_> = expected.collect();
+    let report = block_on(keys.import(rows.map(|(row, _)| row))).unwrap();
+    assert_eq!(refusals(&report), expected);
+    assert_eq!(report.imported(), 6);
+
+    let shown = |number: u64| {
+        let digest = KeyDigest::from_hex(&hex_digest(number)).unwrap();
+        let record = block_on(keys.store().find(&digest)).unwrap().unwrap();
+        record.secret_versions()[0].prefix().to_string()
+    };
+    let all = [1, 2, 3, 4, 5, 6].map(shown);
+    let none = "????????";
+    assert_eq!(all, [none, none, none, "89abcdef", "00000000", none]);
+}
+
+#[test]
+fn an_import_of_a_deleted_key_creates_it_again() {
+    let keys = KeyManager::new(MemoryStore::new());
+    let import = || block_on(keys.import([legacy(0)])).unwrap();
+    let found = || block_on(keys.verifier().verify(&text(0)));
+    assert_eq!(import().imported(), 1);
+    let first = found().unwrap().key_id();
+    block_on(keys.delete(&first)).unwrap();
+    assert_eq!(found().unwrap_err().kind(), DenialKind::Unknown);
+    assert_eq!(import().imported(), 1);
+    let again = found().unwrap().key_id();
+    assert_ne!(again, first);
+    // One that was revoked stays so.
+    block_on(keys.revoke(&again, "")).unwrap();
+    assert_eq!(import().imported(), 0);
+    assert_eq!(found().unwrap_err().kind(), DenialKind::Revoked);
 }
 
 #[test]

@@ -9,10 +9,11 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use support::changes::batch;
 use support::{START, issue, keys, timed_keys};
+use tower_api_key::key::KeyFormat;
 use tower_api_key::manage::{LegacyKey, ManageErrorKind};
-use tower_api_key::record::{AuditEntry, KeyId, KeyUpdate, Metadata};
+use tower_api_key::record::{AuditEntry, KeyId, KeyUpdate, Metadata, Revocation};
 use tower_api_key::store::{AuditPageRequest, KeyUse, PageRequest, UsageBucket};
-use tower_api_key::{KeyRegistry, NewKey, Scope};
+use tower_api_key::{ApiKey, KeyRegistry, NewKey, Scope};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -127,6 +128,41 @@ async fn a_change_of_another_revision_is_not_made() {
 }
 
 #[tokio::test]
+async fn a_stale_revision_is_a_mismatch_for_a_key_that_changes_others_too() {
+    let keys = keys();
+    let maker = issue(&keys, [Scope::READ, Scope::WRITE]).await;
+    let maker = keys.verifier().verify(maker.key.expose_secret()).await;
+    let seen = issue(&keys, Scope::READ).await.record;
+    let id = seen.id();
+    let mine = keys.on_behalf_of(&maker.unwrap());
+    let stale = mine.if_revision(seen.revision());
+    let after = keys.disable(&id).await.unwrap();
+    let trail = async || {
+        let page = keys.audit("acct_42", &AuditPageRequest::default()).await;
+        page.unwrap().entries().to_vec()
+    };
+    let before = trail().await;
+    for result in [
+        stale
+            .update(&id, KeyUpdate::new().with_name("x"))
+            .await
+            .map(drop),
+        stale.rotate(&id, HOUR).await.map(drop),
+        stale.enable(&id).await.map(drop),
+        stale.revoke(&id, "").await.map(drop),
+        stale.delete(&id).await,
+    ] {
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), ManageErrorKind::RevisionMismatch);
+    }
+    assert_eq!(keys.get(&id).await.unwrap(), Some(after.clone()));
+    assert_eq!(trail().await, before);
+    // The revision alone was wrong.
+    let fresh = mine.if_revision(after.revision());
+    assert!(!fresh.enable(&id).await.unwrap().is_disabled());
+}
+
+#[tokio::test]
 async fn an_idempotency_key_issues_one_key_of_its_owner() {
     let keys = keys();
     let new = |owner: &str, sent: &[u8]| NewKey::new(owner, "CI").with_idempotency_key(sent);
@@ -219,7 +255,9 @@ async fn texts_out_of_their_bounds_are_refused() {
             assert_eq!(error.kind(), ManageErrorKind::InvalidInput);
             assert_eq!(error.to_string(), message);
         }
-        let row = LegacyKey::from_hex("acct_42", "CI", &"0".repeat(64)).with_metadata(metadata);
+        let row = LegacyKey::from_hex("acct_42", "CI", &"0".repeat(64))
+            .with_format("tc_")
+            .with_metadata(metadata);
         let report = keys.import([row]).await.unwrap();
         assert_eq!(report.refused()[0].to_string(), format!("key 0: {message}"));
     }
@@ -248,12 +286,117 @@ async fn texts_out_of_their_bounds_are_refused() {
     assert!(!keys.get(&id).await.unwrap().unwrap().is_disabled());
 }
 
+/// A key of the manager's formats, by itself and within more text, is stored nowhere.
+#[tokio::test]
+async fn text_that_looks_like_an_api_key_is_rejected() {
+    let (keys, _) = timed_keys();
+    let acme = KeyFormat::new("acme_").unwrap().with_checksum();
+    let keys = keys.with_formats([KeyFormat::default(), acme]).unwrap();
+    let id = issue(&keys, Scope::READ).await.record.id();
+    let stored = async || {
+        let listed = keys.list("acct_42", &PageRequest::default()).await;
+        let trail = keys.audit("acct_42", &AuditPageRequest::default()).await;
+        format!("{:?} {:?}", listed.unwrap(), trail.unwrap())
+    };
+    let before = stored().await;
+    let plain = |format| {
+        let key = ApiKey::generate(&format).unwrap();
+        key.expose_secret().to_owned()
+    };
+    for key in [plain(KeyFormat::default()), plain(acme)] {
+        for text in [key.clone(), format!("é {key}…"), format!("tc_{key}0")] {
+            let new = || NewKey::new("acct_42", "CI");
+            let named = || Metadata::new().with("n", &*text);
+            let naming = || Metadata::new().with(&*text, "v");
+            let row = |owner: &str, name: &str| {
+                LegacyKey::from_hex(owner, name, &"0".repeat(64)).with_format("tc_")
+            };
+            let revocation = Revocation::new(start(), &*text);
+            let update = KeyUpdate::new;
+            for (field, result) in [
+                (
+                    "name",
+                    keys.issue(NewKey::new("acct_42", &*text)).await.map(drop),
+                ),
+                (
+                    "owner",
+                    keys.issue(NewKey::new(&*text, "CI")).await.map(drop),
+                ),
+                (
+                    "metadata",
+                    keys.issue(new().with_metadata(named())).await.map(drop),
+                ),
+                (
+                    "metadata",
+                    keys.issue(new().with_metadata(naming())).await.map(drop),
+                ),
+                (
+                    "name",
+                    keys.update(&id, update().with_name(&*text)).await.map(drop),
+                ),
+                (
+                    "metadata",
+                    keys.update(&id, update().with_metadata(named()))
+                        .await
+                        .map(drop),
+                ),
+                ("reason", keys.revoke(&id, &text).await.map(drop)),
+                (
+                    "reason",
+                    keys.because(&text).revoke(&id, "").await.map(drop),
+                ),
+                ("reason", keys.because(&text).issue(new()).await.map(drop)),
+                (
+                    "reason",
+                    keys.because(&text).rotate(&id, HOUR).await.map(drop),
+                ),
+                ("reason", keys.because(&text).import([]).await.map(drop)),
+                ("actor", keys.acting_as(&text).delete(&id).await.map(drop)),
+                ("actor", keys.acting_as(&text).import([]).await.map(drop)),
+            ] {
+                let error = result.unwrap_err();
+                assert_eq!(error.kind(), ManageErrorKind::InvalidInput);
+                assert_eq!(error.field(), Some(field));
+                assert_eq!(error.to_string(), format!("{field} looks like an API key"));
+                assert!(!format!("{error:?}").contains(&key[5..]));
+            }
+            for (field, row) in [
+                ("name", row("acct_42", &text)),
+                ("owner", row(&text, "CI")),
+                ("metadata", row("acct_42", "CI").with_metadata(named())),
+                (
+                    "reason",
+                    row("acct_42", "CI").with_revocation(Some(revocation)),
+                ),
+            ] {
+                let report = keys.import([row]).await.unwrap();
+                assert!(!format!("{report:?}").contains(&key[5..]));
+                let told = report.refused()[0].to_string();
+                assert_eq!(told, format!("key 0: {field} looks like an API key"));
+            }
+        }
+    }
+    assert_eq!(stored().await, before);
+    // Parts of a key, and keys of formats that are not configured, are text like any other.
+    let other = plain(KeyFormat::new("other_").unwrap());
+    for name in [
+        "tc_",
+        "tc_89abcdef",
+        &other,
+        &format!("TC_{}", "0".repeat(64)),
+    ] {
+        keys.issue(NewKey::new("acct_42", name)).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn an_import_has_an_actor_and_metadata() {
     let keys = keys();
     let digest = "1".repeat(64);
     let metadata = Metadata::new().with("old_id", "7");
-    let row = LegacyKey::from_hex("acct_42", "CI", &digest).with_metadata(metadata.clone());
+    let row = LegacyKey::from_hex("acct_42", "CI", &digest)
+        .with_format("tc_")
+        .with_metadata(metadata.clone());
     let importer = keys.acting_as("migration").because("moving");
     assert_eq!(importer.import([row]).await.unwrap().imported(), 1);
     let page = keys.list("acct_42", &PageRequest::default()).await.unwrap();

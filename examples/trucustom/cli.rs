@@ -68,8 +68,12 @@ pub(crate) enum Keys {
         json: bool,
     },
     /// Takes over keys by their SHA-256 digests, from standard input: one JSON object a line, with
-    /// "name", "sha256" in hexadecimal digits, and "scopes"
+    /// "name", "sha256" in hex characters and "scopes"; and with "format", such as `tc_`, or with
+    /// "prefix", the characters that the key starts with, such as `tc_89abcdef`
     Import {
+        /// The format of keys whose lines have neither "format" nor "prefix"
+        #[arg(long, value_name = "NAME")]
+        format: Option<String>,
         /// Prints JSON
         #[arg(long)]
         json: bool,
@@ -126,7 +130,7 @@ async fn act(command: Keys, settings: &Settings) -> Result<(), Box<dyn Error>> {
             print_key(&revoked, json)
                 .map_err(|error| format!("{id} is revoked, but that can't be printed ({error})"))?;
         }
-        Keys::Import { json } => import(&keys, account, json).await?,
+        Keys::Import { format, json } => import(&keys, account, format, json).await?,
     }
     Ok(())
 }
@@ -164,9 +168,32 @@ struct Line {
     name: String,
     sha256: String,
     scopes: Vec<Scope>,
+    format: Option<String>,
+    prefix: Option<String>,
 }
 
-async fn import(keys: &dashboard::Keys, account: &str, json: bool) -> Result<(), Box<dyn Error>> {
+impl Line {
+    /// The key of a line, of that format where the line says nothing of it.
+    fn into_key(self, account: &str, default: Option<&str>) -> LegacyKey {
+        let key = LegacyKey::from_hex(account, self.name, &self.sha256).with_scopes(self.scopes);
+        match (self.format, self.prefix) {
+            (Some(format), Some(prefix)) => key.with_format(format).with_leading(prefix),
+            (Some(format), None) => key.with_format(format),
+            (None, Some(prefix)) => key.with_leading(prefix),
+            (None, None) => match default {
+                Some(format) => key.with_format(format),
+                None => key,
+            },
+        }
+    }
+}
+
+async fn import(
+    keys: &dashboard::Keys,
+    account: &str,
+    format: Option<String>,
+    json: bool,
+) -> Result<(), Box<dyn Error>> {
     let (mut legacy, mut lines) = (Vec::new(), Vec::new());
     for (line, number) in io::stdin().lock().lines().zip(1..) {
         let line = line?;
@@ -180,8 +207,7 @@ async fn import(keys: &dashboard::Keys, account: &str, json: bool) -> Result<(),
                 error.column()
             )
         })?;
-        let key = LegacyKey::from_hex(account, line.name, &line.sha256);
-        legacy.push(key.with_scopes(line.scopes));
+        legacy.push(line.into_key(account, format.as_deref()));
         lines.push(number);
     }
     let report = keys.import(legacy).await?;

@@ -87,4 +87,4 @@
 //! [`KeyRegistry::list`](crate::KeyRegistry::list) by owner, and write them with
 //! [`KeyRegistry::insert_many`](crate::KeyRegistry::insert_many). Keys of an older system are taken
 //! over by their SHA-256 digests with [`KeyManager::import`](crate::KeyManager::import), without
-//! anybody's plaintext.
+//! anybody's plaintext. Importing a deleted key again creates it again.

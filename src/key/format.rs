@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use super::token::{self, ApiKey};
+use super::token::{self, ApiKey, KeyPrefix};
 
 /// The shape of a key: a prefix, then 64 lower-case hexadecimal digits.
 ///
@@ -160,6 +160,22 @@ impl KeyFormat {
             let digits = text.strip_prefix(prefix).and_then(<[u8]>::first_chunk);
             digits.is_some_and(are_lower_hex)
         })
+    }
+
+    /// What is shown of a key that starts with these characters, as far as they tell; `None` when no
+    /// key of this format starts so, or when they are a whole key.
+    pub(crate) fn display_prefix(&self, leading: &str) -> Option<KeyPrefix> {
+        let prefix = self.prefix();
+        let Some(characters) = leading.strip_prefix(prefix) else {
+            let starts_so = !leading.is_empty() && prefix.starts_with(leading);
+            return starts_so.then_some(KeyPrefix::UNKNOWN);
+        };
+        let is_hex = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if characters.len() >= Self::DIGITS || !characters.bytes().all(is_hex) {
+            return None;
+        }
+        let shown = characters.get(..KeyPrefix::LEN);
+        shown.map_or(Ok(KeyPrefix::UNKNOWN), str::parse).ok()
     }
 
     pub(super) fn prefix_octets(&self) -> &[u8] {

@@ -31,9 +31,40 @@ impl KeyFormats {
         Self(Box::new([format]))
     }
 
+    /// The first format, in which new keys are made.
+    pub(crate) fn first(&self) -> &KeyFormat {
+        // OK because both constructors take at least one.
+        &self.0[0]
+    }
+
+    /// The format of that name alone; a format is named by its prefix.
+    pub(crate) fn named(&self, name: &str) -> Option<Self> {
+        let mut formats = self.iter();
+        let named = formats.find(|format| format.prefix() == name);
+        named.copied().map(Self::one)
+    }
+
+    /// Whether a key of one of these formats stands anywhere in a string, whatever its checksum: one
+    /// with a typo gives nearly all of the real one away.
+    pub(crate) fn have_key_in(&self, text: &str) -> bool {
+        let mut formats = self.iter();
+        formats.any(|format| format.keys_in(text.as_bytes()).next().is_some())
+    }
+
     #[inline]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &KeyFormat> {
         self.0.iter()
+    }
+}
+
+/// The names of the formats, separated by commas.
+impl fmt::Display for KeyFormats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, format) in self.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(f, "{separator}{}", format.prefix())?;
+        }
+        Ok(())
     }
 }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::error::ManageError;
-use super::limits::{check_reason, check_text};
+use super::limits::{check_actor, check_reason};
 use super::mandate::Maker;
+use crate::key::formats::KeyFormats;
 use crate::record::context::ChangeContext;
 
 /// In whose name, why, and of which revision keys are changed. Cheap to clone.
@@ -30,9 +31,13 @@ impl Acting {
     }
 
     /// The context of a change at that time.
-    pub(super) fn context(&self, now: Timestamp) -> Result<ChangeContext, ManageError> {
-        check_text("an actor", &self.actor)?;
-        check_reason(&self.reason)?;
+    pub(super) fn context(
+        &self,
+        now: Timestamp,
+        formats: &KeyFormats,
+    ) -> Result<ChangeContext, ManageError> {
+        check_actor(&self.actor, formats)?;
+        check_reason(&self.reason, formats)?;
         let context = ChangeContext::new(now)
             .with_actor(&*self.actor)
             .with_reason(&*self.reason);

@@ -22,7 +22,7 @@ impl<S: KeyRegistry> KeyManager<S> {
         change: KeyChange,
         now: Timestamp,
     ) -> Result<Arc<KeyRecord>, ManageError> {
-        let context = self.acting.context(now)?;
+        let context = self.acting.context(now, &self.formats)?;
         // Only an update gives a key what a policy judges.
         let is_judged = matches!(change, KeyChange::Update(_)) && !self.policy.allows_everything();
         if self.acting.maker.is_none() && !is_judged {

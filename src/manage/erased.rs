@@ -5,11 +5,17 @@ use std::sync::Arc;
 use super::manager::KeyManager;
 use crate::clock::Clock;
 use crate::key::format::KeyFormat;
+use crate::key::formats::KeyFormats;
 use crate::store::registry::KeyRegistry;
 
 impl<S> KeyManager<S> {
+    /// The format in which keys are made.
     pub(crate) fn format(&self) -> &KeyFormat {
-        &self.format
+        self.formats.first()
+    }
+
+    pub(crate) fn formats(&self) -> &KeyFormats {
+        &self.formats
     }
 
     pub(crate) fn clock(&self) -> &dyn Clock {
@@ -22,7 +28,7 @@ impl<S: KeyRegistry + Clone> KeyManager<S> {
     pub(crate) fn erased(&self) -> KeyManager<Arc<dyn KeyRegistry>> {
         KeyManager {
             store: Arc::new(self.store.clone()),
-            format: self.format,
+            formats: self.formats.clone(),
             hasher: self.hasher.clone(),
             clock: self.clock.clone(),
             acting: self.acting.clone(),

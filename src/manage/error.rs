@@ -25,7 +25,8 @@ pub struct ManageError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ManageErrorKind {
-    /// An owner, name, actor, reason, scope set, metadata or date is out of its bounds.
+    /// An owner, name, actor, reason, scope set, metadata or date is out of its bounds, or one of them
+    /// looks like an API key.
     InvalidInput,
     /// The key does not exist.
     NotFound,
@@ -91,8 +92,8 @@ impl ManageError {
         self.kind
     }
 
-    /// What of a key it is about, if it is about one thing: `name`, `scopes`, `expires_at` or
-    /// `metadata`.
+    /// The field that it is about, if it is about one: `name`, `scopes`, `expires_at` or `metadata` of
+    /// a key; or `owner`, `actor` or `reason`, where it looks like an API key.
     ///
     /// ```
     /// use tower_api_key::{KeyManager, MemoryStore, NewKey};

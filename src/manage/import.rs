@@ -15,18 +15,25 @@ impl<S: KeyRegistry> KeyManager<S> {
     /// Adds keys that clients have already, by the digests that an older system kept of them.
     ///
     /// For a client to notice nothing,
-    /// - each digest must be the plain SHA-256 of the key's whole text as the client sends it,
-    ///   prefix and all: neither salted nor of a part;
-    /// - each key must have a format that the layer accepts, a prefix and 64 lower-case hexadecimal
-    ///   digits: others are refused before the store is asked. An import cannot check that, since
-    ///   it sees no key; try one of them first.
+    /// - each digest must be the plain SHA-256 of the whole key as the client sends it, prefix and all:
+    ///   neither salted nor of a part;
+    /// - each key must have a format of the layer, a prefix and 64 lowercase hex characters: others are
+    ///   denied before the store is asked. An import sees no key, so it checks what you say of it: the
+    ///   [format](LegacyKey::with_format) or the [leading characters](LegacyKey::with_leading) must fit
+    ///   a [format of this manager](Self::with_formats). Try one of the keys first.
     ///
-    /// Each key is imported or refused by itself. A key that has expired is imported, and stays
+    /// Each key is imported or rejected by itself. A key that has expired is imported, and stays
     /// expired. Keys are taken from the iterator and sent to the store 1,000 at a time. When the
     /// store fails for all of those, the import stops.
     ///
     /// An import can be run again, after it stopped or was dropped: a key that was imported is
-    /// refused as one that [exists](super::import_report::ImportRefusalKind::AlreadyExists).
+    /// rejected as one that [exists](super::import_report::ImportRefusalKind::AlreadyExists).
+    ///
+    /// # Deleted keys come back
+    ///
+    /// A store remembers nothing of a [deleted](Self::delete) key. Importing the same row again creates
+    /// it again, under another id, and the client's old key works. [Revoke](Self::revoke) an imported
+    /// key instead: then the row is rejected as one that exists, and the key stays revoked.
     ///
     /// ```
     /// use tower_api_key::manage::LegacyKey;
@@ -37,7 +44,9 @@ impl<S: KeyRegistry> KeyManager<S> {
     /// let digest = "33962456af802c8fb1e558ba3a0d5cee868315eb0c3e19ba9fc7446071d03434";
     ///
     /// let keys = KeyManager::new(MemoryStore::new());
-    /// let rows = [LegacyKey::from_hex("acct_42", "CI", digest).with_scopes(Scope::READ)];
+    /// let rows = [LegacyKey::from_hex("acct_42", "CI", digest)
+    ///     .with_format("tc_")
+    ///     .with_scopes(Scope::READ)];
     /// let report = keys.import(rows).await?;
     /// assert!(report.is_complete(), "{:?}", report.refused());
     ///
@@ -50,7 +59,8 @@ impl<S: KeyRegistry> KeyManager<S> {
     /// [`ManageError`], and nothing is imported, when the manager's hasher is not SHA-256: no
     /// imported digest would ever match
     /// ([`InvalidInput`](super::error::ManageErrorKind::InvalidInput)), or the
-    /// [actor](Self::acting_as) or the [reason](Self::because) is out of its bounds; or the manager
+    /// [actor](Self::acting_as) or the [reason](Self::because) is out of its bounds or [looks like an
+    /// API key](Self::looks_like_key); or the manager
     /// acts [on behalf of a key](Self::on_behalf_of)
     /// ([`Exceeds`](super::error::ManageErrorKind::Exceeds)).
     pub async fn import(
@@ -67,7 +77,7 @@ impl<S: KeyRegistry> KeyManager<S> {
                            which could so get at a stronger one";
             return Err(ManageError::new(ManageErrorKind::Exceeds, message));
         }
-        let context = self.acting.context(self.clock.now())?;
+        let context = self.acting.context(self.clock.now(), &self.formats)?;
         let mut report = ImportReport::default();
         let mut keys = keys.into_iter().enumerate().peekable();
         while keys.peek().is_some() {
@@ -91,7 +101,7 @@ impl<S: KeyRegistry> KeyManager<S> {
         let now = self.clock.now();
         let (mut indices, mut records) = (Vec::new(), Vec::new());
         for (index, key) in keys {
-            match key.into_record(now) {
+            match key.into_record(now, &self.formats) {
                 Ok(record) => {
                     indices.push(index);
                     records.push(record);

@@ -71,7 +71,8 @@ pub struct ImportRefusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ImportRefusalKind {
-    /// An owner, name, digest, scope or reason is out of its bounds.
+    /// An owner, name, digest, scope or reason is out of its bounds, one of them looks like an API key,
+    /// or the key is of no format that the manager has.
     InvalidInput,
     /// The store has the digest already, from an earlier import or an earlier key of this one.
     AlreadyExists,

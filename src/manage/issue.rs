@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::error::ManageError;
 use super::issued::IssuedKey;
-use super::limits::{check_end, check_metadata, check_name, check_scopes, check_text};
+use super::limits::{check_end, check_metadata, check_name, check_owner, check_scopes};
 use super::manager::KeyManager;
 use super::mandate::Maker;
 use super::new_key::NewKey;
@@ -26,8 +26,9 @@ impl<S: KeyRegistry> KeyManager<S> {
     ///
     /// [`ManageError`] when
     /// - owner or name is empty, longer than 256 octets or has control characters, there are more
-    ///   than 64 scopes, the metadata or the [actor](Self::acting_as) is out of its bounds, or the
-    ///   end is not in the future ([`InvalidInput`](super::ManageErrorKind::InvalidInput));
+    ///   than 64 scopes, the metadata or the [actor](Self::acting_as) is out of its bounds, one of
+    ///   them [looks like an API key](Self::looks_like_key), or the expiration is not in the future
+    ///   ([`InvalidInput`](super::ManageErrorKind::InvalidInput));
     /// - the [policy](Self::with_issue_policy) does not allow it
     ///   ([`OutsidePolicy`](super::ManageErrorKind::OutsidePolicy));
     /// - the manager acts [on behalf of](Self::on_behalf_of) a key that may not make it
@@ -86,14 +87,14 @@ impl<S: KeyRegistry> KeyManager<S> {
         expires_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<IssuedKey, ManageError> {
-        check_text("an owner", &new.owner)?;
-        check_name(&new.name)?;
-        check_scopes(&new.scopes)?;
-        check_metadata(&new.metadata)?;
+        check_owner(&new.owner, &self.formats)?;
+        check_name(&new.name, &self.formats)?;
+        check_scopes(&new.scopes, &self.formats)?;
+        check_metadata(&new.metadata, &self.formats)?;
         check_end(expires_at, now)?;
         self.policy.check_scopes(&new.scopes)?;
         self.policy.check_end(now, expires_at)?;
-        let mut context = self.acting.context(now)?;
+        let mut context = self.acting.context(now, &self.formats)?;
         if let Some(key) = new.idempotency_key {
             context = context.with_idempotency_key(key);
         }
@@ -102,7 +103,7 @@ impl<S: KeyRegistry> KeyManager<S> {
             context = context.with_max_keys_of_owner(max);
         }
 
-        let key = ApiKey::generate(&self.format)?;
+        let key = ApiKey::generate(self.formats.first())?;
         let version = SecretVersion::new(1, self.hasher.digest(&key), key.prefix(), now);
         let id = KeyId::generate(now)?;
         let record = KeyRecord::new(id, new.owner, new.name, now)

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::error::{ManageError, ManageErrorKind};
+use crate::key::formats::KeyFormats;
 use crate::record::metadata::Metadata;
 use crate::scope::set::ScopeSet;
 
@@ -19,22 +20,34 @@ const MAX_ENTRY_NAME: usize = 64;
 /// The longest value in metadata, in octets.
 const MAX_ENTRY_VALUE: usize = 256;
 
-pub(crate) fn check_text(what: &str, text: &str) -> Result<(), ManageError> {
+pub(crate) fn check_owner(owner: &str, formats: &KeyFormats) -> Result<(), ManageError> {
+    reject_key("owner", owner, formats)?;
+    check_text("an owner", owner)
+}
+
+pub(crate) fn check_actor(actor: &str, formats: &KeyFormats) -> Result<(), ManageError> {
+    reject_key("actor", actor, formats)?;
+    check_text("an actor", actor)
+}
+
+fn check_text(what: &str, text: &str) -> Result<(), ManageError> {
     if text.chars().all(shows_nothing) {
         return Err(invalid(format!("expected {what}, found an empty text")));
     }
     check_bounds(what, text, MAX_TEXT)
 }
 
-pub(crate) fn check_name(name: &str) -> Result<(), ManageError> {
+pub(crate) fn check_name(name: &str, formats: &KeyFormats) -> Result<(), ManageError> {
+    reject_key("name", name, formats)?;
     check_text("a name", name).map_err(|error| error.about("name"))
 }
 
-pub(crate) fn check_reason(reason: &str) -> Result<(), ManageError> {
+pub(crate) fn check_reason(reason: &str, formats: &KeyFormats) -> Result<(), ManageError> {
+    reject_key("reason", reason, formats)?;
     check_bounds("a reason", reason, MAX_REASON)
 }
 
-pub(crate) fn check_scopes(scopes: &ScopeSet) -> Result<(), ManageError> {
+pub(crate) fn check_scopes(scopes: &ScopeSet, formats: &KeyFormats) -> Result<(), ManageError> {
     if scopes.len() > MAX_SCOPES {
         let found = scopes.len();
         return Err(invalid(format!(
@@ -42,10 +55,14 @@ pub(crate) fn check_scopes(scopes: &ScopeSet) -> Result<(), ManageError> {
         ))
         .about("scopes"));
     }
-    Ok(())
+    let mut names = scopes.iter();
+    names.try_for_each(|scope| reject_key("scopes", scope.as_str(), formats))
 }
 
-pub(crate) fn check_metadata(metadata: &Metadata) -> Result<(), ManageError> {
+pub(crate) fn check_metadata(metadata: &Metadata, formats: &KeyFormats) -> Result<(), ManageError> {
+    for text in metadata.iter().flat_map(<[&str; 2]>::from) {
+        reject_key("metadata", text, formats)?;
+    }
     check_entries(metadata).map_err(|error| error.about("metadata"))
 }
 
@@ -76,6 +93,14 @@ pub(crate) fn check_end(end: Option<Timestamp>, now: Timestamp) -> Result<(), Ma
         .about("expires_at")),
         _ => Ok(()),
     }
+}
+
+/// Rejects the plaintext of a key, pasted where everybody may read it. The string is not repeated.
+fn reject_key(field: &'static str, text: &str, formats: &KeyFormats) -> Result<(), ManageError> {
+    if formats.have_key_in(text) {
+        return Err(invalid(format!("{field} looks like an API key")).about(field));
+    }
+    Ok(())
 }
 
 fn check_bounds(what: &str, text: &str, max: usize) -> Result<(), ManageError> {

@@ -17,6 +17,7 @@ use super::policy::IssuePolicy;
 use crate::clock::{Clock, SystemClock};
 use crate::identity::Identity;
 use crate::key::format::KeyFormat;
+use crate::key::formats::{InvalidKeyFormats, KeyFormats};
 use crate::key::hasher::KeyHasher;
 use crate::key::token::ApiKey;
 use crate::record::change::KeyChange;
@@ -38,8 +39,8 @@ use crate::verify::verifier::Verifier;
 /// - the key does not exist ([`NotFound`](ManageErrorKind::NotFound));
 /// - it has another revision than [expected](Self::if_revision)
 ///   ([`RevisionMismatch`](ManageErrorKind::RevisionMismatch));
-/// - the [actor](Self::acting_as) or the [reason](Self::because) is out of its bounds
-///   ([`InvalidInput`](ManageErrorKind::InvalidInput));
+/// - the [actor](Self::acting_as) or the [reason](Self::because) is out of its bounds, or
+///   [looks like an API key](Self::looks_like_key) ([`InvalidInput`](ManageErrorKind::InvalidInput));
 /// - it gives the key what the [policy](Self::with_issue_policy) does not allow
 ///   ([`OutsidePolicy`](ManageErrorKind::OutsidePolicy));
 /// - it is made [on behalf of](Self::on_behalf_of) a key that lacks what it gives
@@ -48,7 +49,7 @@ use crate::verify::verifier::Verifier;
 #[derive(Clone)]
 pub struct KeyManager<S> {
     pub(super) store: S,
-    pub(super) format: KeyFormat,
+    pub(super) formats: KeyFormats,
     pub(super) hasher: KeyHasher,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) acting: Acting,
@@ -61,7 +62,7 @@ impl<S: KeyRegistry> KeyManager<S> {
     pub fn new(store: S) -> Self {
         Self {
             store,
-            format: KeyFormat::default(),
+            formats: KeyFormats::one(KeyFormat::default()),
             hasher: KeyHasher::sha256(),
             clock: Arc::new(SystemClock::new()),
             acting: Acting::application(),
@@ -70,10 +71,28 @@ impl<S: KeyRegistry> KeyManager<S> {
         }
     }
 
-    /// Makes keys of this format. Default: `tc_` and 64 digits.
+    /// Makes and accepts keys of this format only. Defaults to `tc_` and 64 hex characters.
     #[must_use]
     pub fn with_format(self, format: KeyFormat) -> Self {
-        Self { format, ..self }
+        let formats = KeyFormats::one(format);
+        Self { formats, ..self }
+    }
+
+    /// Makes keys of the first of these formats and accepts keys of all of them, such as an old prefix
+    /// beside a new one.
+    ///
+    /// The [verifier](Self::verifier) accepts them, an [import](Self::import) takes keys of them, and no
+    /// text that [looks like one of them](Self::looks_like_key) is stored.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidKeyFormats`] when there is no format, or two have the same prefix.
+    pub fn with_formats(
+        self,
+        formats: impl IntoIterator<Item = KeyFormat>,
+    ) -> Result<Self, InvalidKeyFormats> {
+        let formats = KeyFormats::new(formats)?;
+        Ok(Self { formats, ..self })
     }
 
     /// Digests keys with this hasher, which the layer must have too: see
@@ -103,27 +122,49 @@ impl<S: KeyRegistry> KeyManager<S> {
         &self.store
     }
 
+    /// Whether the plaintext of a key stands in a string, by itself or within more text.
+    ///
+    /// It looks for keys of the manager's [formats](Self::with_formats), whatever their checksums. Such
+    /// a string is rejected as owner, name, scope, metadata, actor or reason, so that it is stored and
+    /// shown nowhere. Ask before a form shows again what was typed.
+    ///
+    /// ```
+    /// use tower_api_key::{KeyManager, MemoryStore};
+    ///
+    /// let keys = KeyManager::new(MemoryStore::new());
+    /// let key = format!("tc_{}", "0123456789abcdef".repeat(4));
+    /// assert!(keys.looks_like_key(&format!("key of CI: {key}")));
+    /// assert!(!keys.looks_like_key("tc_01234567"));
+    /// ```
+    pub fn looks_like_key(&self, text: &str) -> bool {
+        self.formats.have_key_in(text)
+    }
+
     /// Changes name, scopes, expiration date or metadata of a key, and disables or enables it, in one
     /// step.
     ///
     /// # Errors
     ///
     /// As every change; and [`ManageError`] when
-    /// - the name, scopes or metadata are out of their bounds, or the end is not in the future;
-    /// - the key is revoked.
+    /// - the name, scopes or metadata are out of their bounds or [look like an API
+    ///   key](Self::looks_like_key), or the new expiration is not in the future
+    ///   ([`InvalidInput`](ManageErrorKind::InvalidInput));
+    /// - the update sets an expiration, and the clock reads before 1970
+    ///   ([`ClockUnset`](ManageErrorKind::ClockUnset));
+    /// - the key is revoked ([`Refused`](ManageErrorKind::Refused)).
     pub async fn update(
         &self,
         id: &KeyId,
         update: KeyUpdate,
     ) -> Result<Arc<KeyRecord>, ManageError> {
         if let Some(name) = update.name() {
-            check_name(name)?;
+            check_name(name, &self.formats)?;
         }
         if let Some(scopes) = update.scopes() {
-            check_scopes(scopes)?;
+            check_scopes(scopes, &self.formats)?;
         }
         if let Some(metadata) = update.metadata() {
-            check_metadata(metadata)?;
+            check_metadata(metadata, &self.formats)?;
         }
         if let Some(end) = update.expires_at().flatten() {
             check_end(Some(end), self.now()?)?;
@@ -168,7 +209,7 @@ impl<S: KeyRegistry> KeyManager<S> {
             let message = "the key has expired; expected a later expiration date before a rotation";
             return Err(ManageError::new(ManageErrorKind::Refused, message));
         }
-        let key = ApiKey::generate(&self.format)?;
+        let key = ApiKey::generate(self.formats.first())?;
         let change = KeyChange::Rotate {
             digest: self.hasher.digest(&key),
             prefix: key.prefix(),
@@ -203,17 +244,18 @@ impl<S: KeyRegistry> KeyManager<S> {
     ///
     /// # Errors
     ///
-    /// As every change; and [`ManageError`] when the reason is longer than 1,024 octets or has control
-    /// characters.
+    /// As every change; and [`ManageError`] when the reason is longer than 1,024 bytes, has control
+    /// characters or [looks like an API key](Self::looks_like_key).
     pub async fn revoke(&self, id: &KeyId, reason: &str) -> Result<Arc<KeyRecord>, ManageError> {
-        check_reason(reason)?;
+        check_reason(reason, &self.formats)?;
         let now = self.clock.now();
         let revocation = Revocation::new(now, reason);
         self.apply(id, KeyChange::Revoke(revocation), now).await
     }
 
     /// Removes a key, with the counts of its uses; the audit trail stays. Prefer
-    /// [`revoke`](Self::revoke), which leaves a record.
+    /// [`revoke`](Self::revoke), which leaves a record: an [import](Self::import) of the same key would
+    /// create a deleted one again.
     ///
     /// Copies that a cache, a backup or a thread of a [`MemoryStore`](crate::store::MemoryStore)
     /// made of the record may live on for a while; no plaintext is in them.
@@ -312,10 +354,10 @@ impl<S: Clone> KeyManager<S> {
 }
 
 impl<S: KeyRegistry + Clone> KeyManager<S> {
-    /// A verifier of this manager's keys: the same store, format, hasher and clock.
+    /// A verifier of this manager's keys: the same store, formats, hasher and clock.
     pub fn verifier(&self) -> Verifier {
         Verifier::new(self.store.clone())
-            .with_format(self.format)
+            .accepting(self.formats.clone())
             .with_hasher(self.hasher.clone())
             .with_clock(self.clock.clone())
     }
@@ -325,7 +367,7 @@ impl<S: fmt::Debug> fmt::Debug for KeyManager<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyManager")
             .field("store", &self.store)
-            .field("format", &self.format)
+            .field("formats", &self.formats)
             .field("hasher", &self.hasher)
             .finish_non_exhaustive()
     }

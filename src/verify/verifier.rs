@@ -93,9 +93,9 @@ impl Verifier {
         Ok(self.rebuilt(|parts| parts.formats = formats))
     }
 
-    /// Accepts keys of this format only.
-    pub(crate) fn with_format(self, format: KeyFormat) -> Self {
-        self.rebuilt(|parts| parts.formats = KeyFormats::one(format))
+    /// Accepts keys of these formats.
+    pub(crate) fn accepting(self, formats: KeyFormats) -> Self {
+        self.rebuilt(|parts| parts.formats = formats)
     }
 
     /// Digests keys with this hasher. Default: SHA-256.

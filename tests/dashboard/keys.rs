@@ -256,6 +256,46 @@ async fn a_key_goes_through_its_life() {
 }
 
 #[tokio::test]
+async fn an_api_key_pasted_into_a_form_is_not_shown_again() {
+    let mut fixture = fixture().await;
+    let victim = fixture.victim().await;
+    let pasted = management_key(&fixture.keys, OWNER).await;
+    let listed = async |keys: &Keys| keys.list(OWNER, &PageRequest::default()).await.unwrap();
+    let before = listed(&fixture.keys).await;
+    let create = fixture.browser.get(&format!("{LIST}/new")).await;
+    let (csrf, token) = (create.field("csrf"), create.field("token"));
+    // Once with nothing else wrong, and once with something.
+    for expiration in ["30", "none"] {
+        let fields = [
+            ("csrf", csrf),
+            ("token", token),
+            ("name", &*pasted),
+            ("expiration", expiration),
+        ];
+        let page = fixture.browser.post(LIST, &fields).await;
+        assert_rejected(&page, "name", "Name looks like an API key.", &pasted);
+        let fields = [("name", &*pasted), ("expiration", expiration)];
+        let page = fixture.change(&victim, "edit", &fields).await;
+        assert_rejected(&page, "name", "Name looks like an API key.", &pasted);
+    }
+    let reason = format!("leaked: {pasted}");
+    let page = fixture
+        .change(&victim, "revoke", &[("reason", &reason)])
+        .await;
+    assert_rejected(&page, "reason", "Reason looks like an API key.", &pasted);
+    assert_eq!(listed(&fixture.keys).await.keys(), before.keys());
+}
+
+#[track_caller]
+fn assert_rejected(page: &Page, field: &str, message: &str, pasted: &str) {
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let error = format!("<p class=\"error\" id=\"{field}-error\">{message}</p>");
+    assert!(page.text.contains(&error), "{}", page.text);
+    assert_eq!(page.field(field), "");
+    assert!(!page.text.contains(&pasted[11..]));
+}
+
+#[tokio::test]
 async fn of_two_changes_at_once_the_second_is_shown_the_first() {
     let mut fixture = fixture().await;
     let seen = fixture.victim().await;

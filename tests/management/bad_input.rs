@@ -205,6 +205,53 @@ async fn every_wrong_field_of_a_change_is_named_at_once() {
 }
 
 #[tokio::test]
+async fn an_api_key_pasted_into_a_field_is_rejected_and_not_repeated() {
+    let server = server();
+    let maker = server.manager_of("acct_42", &[]).await;
+    let stored = server.stored("acct_42").await;
+    let pasted = format!("leaked: {}", maker.key.expose_secret());
+    let id = maker.record.id();
+    for (method, target, body, fields) in [
+        (
+            "POST",
+            "/keys".to_owned(),
+            json!({"name": pasted}),
+            vec!["/name"],
+        ),
+        (
+            "POST",
+            "/keys".to_owned(),
+            json!({"name": pasted, "metadata": {"n": pasted}, "expires_in_days": 0}),
+            vec!["/name", "/metadata", "/expires_in_days"],
+        ),
+        (
+            "PATCH",
+            format!("/keys/{id}"),
+            json!({"metadata": {pasted.clone(): "v"}}),
+            vec!["/metadata"],
+        ),
+        (
+            "PATCH",
+            format!("/keys/{id}"),
+            json!({"name": pasted}),
+            vec!["/name"],
+        ),
+        (
+            "POST",
+            format!("/keys/{id}/revoke"),
+            json!({"reason": pasted}),
+            vec!["/reason"],
+        ),
+    ] {
+        let answer = server.ask(&maker, method, &target, Some(body)).await;
+        assert_eq!(answer.expect_problem(422, "invalid_fields"), fields);
+        assert!(text(&answer.body).contains(" looks like an API key"));
+        assert!(!text(&answer.body).contains(&maker.key.expose_secret()[11..]));
+    }
+    assert_eq!(server.stored("acct_42").await, stored);
+}
+
+#[tokio::test]
 async fn what_is_no_json_or_says_things_twice_is_refused() {
     let server = server();
     let maker = server.manager_of("acct_42", &[]).await;

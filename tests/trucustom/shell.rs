@@ -100,13 +100,17 @@ async fn digests_of_older_keys_are_taken_over() {
     let shell = Shell::new("cli_import");
     let made = shell.json(&["create", "CI", "--scope", "read", "--json"]);
     let digest = "9834876dcfb05cb167a5c24953eba58c4ac89b1adf57f28f2f9d09af107ee8f0";
-    let line = format!("{{\"name\":\"old\",\"sha256\":\"{digest}\",\"scopes\":[\"read\"]}}\n");
+    let line = format!(
+        "{{\"name\":\"old\",\"sha256\":\"{digest}\",\"scopes\":[\"read\"],\"prefix\":\"tc_89abcdef\"}}\n"
+    );
     let output = shell.keys(&["import", "--json"], &line);
     assert!(output.status.success(), "{output:?}");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["imported"], 1);
     let listed = shell.keys(&["list"], "").stdout;
-    assert_eq!(String::from_utf8(listed).unwrap().lines().count(), 2);
+    let listed = String::from_utf8(listed).unwrap();
+    assert_eq!(listed.lines().count(), 2);
+    assert!(listed.contains("  tc_89abcdef  "), "{listed}");
 
     let key = made["key"].as_str().unwrap();
     let secret = format!("{{\"name\":\"{key}\"}}\n");
@@ -122,6 +126,51 @@ async fn digests_of_older_keys_are_taken_over() {
          line 4: expected a digest of 64 hexadecimal digits\n\
          error: not every key was imported\n"
     );
+}
+
+#[test]
+fn an_import_names_the_format_of_each_key() {
+    let shell = Shell::new("cli_formats");
+    let line = |number: u8, members: &str| {
+        let digest = format!("{number:02x}").repeat(32);
+        format!("{{\"name\":\"old\",\"sha256\":\"{digest}\",\"scopes\":[]{members}}}\n")
+    };
+    let plaintext = format!(",\"prefix\":\"tc_{}\"", "5".repeat(64));
+    let lines = [
+        line(1, ""),
+        line(2, ",\"format\":\"tc_\""),
+        line(3, ",\"format\":\"acme_\""),
+        line(4, ",\"prefix\":\"acme_0123\""),
+        line(5, ",\"prefix\":\"tc_01234567\""),
+        line(6, &plaintext),
+    ]
+    .concat();
+    let refused = |arguments: &[&str], input: &str| {
+        let output = shell.keys(arguments, input);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        let imported = String::from_utf8(output.stdout).unwrap();
+        (imported, errors)
+    };
+    assert_eq!(
+        refused(&["import"], &lines),
+        (
+            "2 keys imported\n".to_owned(),
+            "line 1: neither a format nor the leading characters of the key are given\n\
+             line 3: the format is not configured; expected one of tc_\n\
+             line 4: no key of the format tc_ starts with the given characters\n\
+             line 6: the leading characters look like an API key\n\
+             error: not every key was imported\n"
+                .to_owned()
+        )
+    );
+    let (imported, errors) = refused(&["import", "--format", "acme_"], &line(1, ""));
+    assert_eq!(imported, "0 keys imported\n");
+    assert!(
+        errors.starts_with("line 1: the format is not configured"),
+        "{errors}"
+    );
+    let (imported, errors) = refused(&["import", "--format", "tc_"], &line(1, ""));
+    assert_eq!((&*imported, &*errors), ("1 keys imported\n", ""));
 }
 
 /// The commands of the walk-through, as they stand there.
@@ -150,6 +199,11 @@ fn what_the_walk_through_says_works() {
     assert!(made["expires_at"].is_string());
     assert!(run("rotate key_… --grace-seconds 86400", id)["key"].is_string());
     assert_eq!(run("revoke key_… --reason leaked", id)["status"], "revoked");
+    let line = TEXT
+        .lines()
+        .find(|line| line.starts_with("{\"name\":\"CI\""));
+    let output = shell.keys(&["import"], line.unwrap());
+    assert_eq!(output.stdout, b"1 keys imported\n");
     let manager = run("create Management --scope keys:manage", "");
     assert_eq!(manager["scopes"][0], "keys:manage");
 }

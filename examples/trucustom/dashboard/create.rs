@@ -15,6 +15,7 @@ use tower_api_key::{ApiKey, NewKey, Scope, ScopeSet};
 use super::chart::DAY;
 use super::forms::{Fields, random_token};
 use super::refusal::{Refusal, page, rendered, sentence};
+use super::router::Keys;
 use super::shown::{Frame, ScopeBox, ShownKey, scope_boxes};
 use super::signed_in::SignedIn;
 
@@ -37,7 +38,7 @@ const LACKED: &str = "The key you signed in with can give only scopes that it ha
 const TOO_LATE: &str = "Choose a date no later than that of the key you signed in with.";
 
 impl Input {
-    pub(super) fn of(fields: &Fields) -> Self {
+    pub(super) fn of(fields: &Fields, keys: &Keys) -> Self {
         let mut input = Self {
             name: fields.one("name").to_owned(),
             expiration: fields.one("expiration").to_owned(),
@@ -46,6 +47,11 @@ impl Input {
         };
         if input.name.is_empty() {
             input.name_error = "Enter a name.".into();
+        }
+        if keys.looks_like_key(&input.name) {
+            input.name_error = "Name looks like an API key.".into();
+            // The page must not show it again.
+            input.name.clear();
         }
         match fields
             .all("scope")
@@ -162,7 +168,7 @@ pub(super) async fn form(signed_in: SignedIn) -> Result<Response, Refusal> {
 /// Makes a key. The form's token makes one key: sent again, it makes and shows nothing.
 pub(super) async fn submit(signed_in: SignedIn, fields: Fields) -> Result<Response, Refusal> {
     fields.check(&signed_in)?;
-    let mut input = Input::of(&fields);
+    let mut input = Input::of(&fields, &signed_in.keys);
     let end = input.end(signed_in.now, signed_in.end);
     let token = fields.one("token").to_owned();
     if token.len() != 32 {

@@ -1,5 +1,6 @@
 //! Changing a key: each form carries the revision that its page showed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use askama::Template;
@@ -7,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use tower_api_key::ScopeSet;
 use tower_api_key::manage::{ManageError, ManageErrorKind};
-use tower_api_key::record::{KeyId, KeyRecord, KeyUpdate};
+use tower_api_key::record::{KeyRecord, KeyUpdate};
 
 use super::create::{Choice, EXPIRATIONS, Input, is_about_input, issued_page};
 use super::forms::{Fields, Path};
@@ -59,7 +60,7 @@ pub(super) async fn submit(
     fields.check(&signed_in)?;
     let record = signed_in.key(&id).await?;
     let revision = fields.revision()?;
-    let mut input = Input::of(&fields);
+    let mut input = Input::of(&fields, &signed_in.keys);
     let mut update = KeyUpdate::new()
         .with_name(input.name.as_str())
         .with_scopes(input.scopes.clone());
@@ -84,7 +85,7 @@ pub(super) async fn rotate(
     Path(id): Path,
     fields: Fields,
 ) -> Result<Response, Refusal> {
-    let (key, keys) = checked(&signed_in, &id, &fields).await?;
+    let (record, keys) = checked(&signed_in, &id, &fields).await?;
     let hours = match fields.one("grace") {
         "0" => 0,
         "1" => 1,
@@ -92,7 +93,10 @@ pub(super) async fn rotate(
         "168" => 168,
         _ => return Err(Refusal::Malformed),
     };
-    match keys.rotate(&key, Duration::from_secs(hours * 3_600)).await {
+    match keys
+        .rotate(&record.id(), Duration::from_secs(hours * 3_600))
+        .await
+    {
         Ok(issued) => {
             let title = "API key rotated";
             Ok(page(&issued_page(
@@ -112,7 +116,8 @@ pub(super) async fn switch(
     Path(id): Path,
     fields: Fields,
 ) -> Result<Response, Refusal> {
-    let (key, keys) = checked(&signed_in, &id, &fields).await?;
+    let (record, keys) = checked(&signed_in, &id, &fields).await?;
+    let key = record.id();
     let done = match fields.one("to") {
         "disabled" => keys.disable(&key).await,
         "enabled" => keys.enable(&key).await,
@@ -139,19 +144,25 @@ pub(super) async fn revoke(
     Path(id): Path,
     fields: Fields,
 ) -> Result<Response, Refusal> {
-    let (key, keys) = checked(&signed_in, &id, &fields).await?;
+    let (record, keys) = checked(&signed_in, &id, &fields).await?;
     let reason = fields.one("reason");
-    let done = keys.revoke(&key, reason).await;
+    let done = keys.revoke(&record.id(), reason).await;
     if done
         .as_ref()
         .is_err_and(|error| error.kind() == ManageErrorKind::InvalidInput)
     {
-        let record = signed_in.key(&id).await?;
+        let (reason, error) = if keys.looks_like_key(reason) {
+            // The page must not show it again.
+            ("", "Reason looks like an API key.")
+        } else {
+            let error = "Enter at most 1,024 bytes without control characters.";
+            (reason, error)
+        };
         let page = RevokePage {
             frame: Frame::within(&signed_in, "keys"),
             key: ShownKey::new(&record, (&[], &[]), signed_in.now),
             reason: reason.to_owned(),
-            error: "Enter at most 1,024 octets without control characters.",
+            error,
         };
         return Ok(rendered(StatusCode::UNPROCESSABLE_ENTITY, &page));
     }
@@ -162,10 +173,10 @@ async fn checked(
     signed_in: &SignedIn,
     id: &str,
     fields: &Fields,
-) -> Result<(KeyId, Keys), Refusal> {
+) -> Result<(Arc<KeyRecord>, Keys), Refusal> {
     fields.check(signed_in)?;
     let record = signed_in.key(id).await?;
-    Ok((record.id(), signed_in.keys.if_revision(fields.revision()?)))
+    Ok((record, signed_in.keys.if_revision(fields.revision()?)))
 }
 
 async fn answer<T>(

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::json::Json;
 use super::problem::{FieldError, FieldErrorCode, Problem, ProblemCode};
+use crate::key::formats::KeyFormats;
 use crate::manage::error::ManageError;
 use crate::manage::limits::{MAX_SCOPES, check_metadata, check_name, check_reason, check_scopes};
 use crate::record::metadata::Metadata;
@@ -13,22 +14,29 @@ use crate::scope::name::Scope;
 use crate::scope::set::ScopeSet;
 
 /// The members of an object that were not read yet, and what was wrong with the others.
-pub(super) struct Fields {
+pub(super) struct Fields<'a> {
     members: Vec<(String, Json)>,
+    /// What no text may hold a key of.
+    formats: &'a KeyFormats,
     errors: Vec<FieldError>,
 }
 
-impl Fields {
-    pub(super) fn of(body: Json) -> Self {
+impl<'a> Fields<'a> {
+    pub(super) fn of(body: Json, formats: &'a KeyFormats) -> Self {
         let mut errors = Vec::new();
         let Json::Object(members) = body else {
             errors.push(wrong_type("", "expected an object"));
             return Self {
                 members: Vec::new(),
+                formats,
                 errors,
             };
         };
-        Self { members, errors }
+        Self {
+            members,
+            formats,
+            errors,
+        }
     }
 
     /// Whether a member of that name was sent.
@@ -48,13 +56,13 @@ impl Fields {
     /// A name: text that shows something.
     pub(super) fn name(&mut self, field: &'static str) -> Option<String> {
         let text = self.text(field)?;
-        self.checked(field, check_name(&text), text)
+        self.checked(field, check_name(&text, self.formats), text)
     }
 
     /// A reason: text, which may be empty.
     pub(super) fn reason(&mut self, field: &'static str) -> Option<String> {
         let text = self.text(field)?;
-        self.checked(field, check_reason(&text), text)
+        self.checked(field, check_reason(&text, self.formats), text)
     }
 
     pub(super) fn boolean(&mut self, field: &'static str) -> Option<bool> {
@@ -121,7 +129,7 @@ impl Fields {
             }
         }
         let scopes = ScopeSet::from(scopes);
-        self.checked(field, check_scopes(&scopes), scopes)
+        self.checked(field, check_scopes(&scopes, self.formats), scopes)
     }
 
     pub(super) fn metadata(&mut self, field: &'static str) -> Option<Metadata> {
@@ -143,7 +151,7 @@ impl Fields {
             self.refuse(FieldError::new(field, FieldErrorCode::Duplicate, message));
             return None;
         }
-        self.checked(field, check_metadata(&metadata), metadata)
+        self.checked(field, check_metadata(&metadata, self.formats), metadata)
     }
 
     /// What was read, unless anything was wrong. No member may be left.

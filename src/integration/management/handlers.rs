@@ -56,7 +56,7 @@ pub(super) async fn create(State(api): State<Shared>, request: Request) -> Answe
     Parameters::of(&head.uri, &[]).finish(())?;
     let idempotency_key = idempotency_key(&head.headers)?;
     let body = read(&head, body, false, None).await?;
-    let mut new = input::new_key(call.owner(), body)?;
+    let mut new = input::new_key(call.owner(), body, call.keys().formats())?;
     if let Some(key) = idempotency_key {
         new = new.with_idempotency_key(key);
     }
@@ -130,7 +130,7 @@ pub(super) async fn change(State(api): State<Shared>, id: KeyPath, request: Requ
     let record = call.record(text(&id)).await?;
     Parameters::of(&head.uri, &[]).finish(())?;
     let body = read(&head, body, false, Some("application/merge-patch+json")).await?;
-    let update = input::patch(body)?;
+    let update = input::patch(body, call.keys().formats())?;
     let call = condition(call, &head, &record)?;
     let record = call.keys().update(&record.id(), update).await;
     let record = record.map_err(|error| call.lost(error))?;
@@ -150,7 +150,8 @@ pub(super) async fn rotate(State(api): State<Shared>, id: KeyPath, request: Requ
     let call = api.call(&head)?;
     let record = call.record(text(&id)).await?;
     Parameters::of(&head.uri, &[]).finish(())?;
-    let grace = input::grace(read(&head, body, true, None).await?)?;
+    let body = read(&head, body, true, None).await?;
+    let grace = input::grace(body, call.keys().formats())?;
     let call = condition(call, &head, &record)?;
     let issued = call.keys().rotate(&record.id(), grace).await;
     let issued = issued.map_err(|error| call.lost(error))?;
@@ -170,7 +171,8 @@ pub(super) async fn revoke(State(api): State<Shared>, id: KeyPath, request: Requ
     let call = api.call(&head)?;
     let record = call.record(text(&id)).await?;
     Parameters::of(&head.uri, &[]).finish(())?;
-    let reason = input::reason(read(&head, body, true, None).await?)?;
+    let body = read(&head, body, true, None).await?;
+    let reason = input::reason(body, call.keys().formats())?;
     let call = condition(call, &head, &record)?;
     let record = call.keys().revoke(&record.id(), &reason).await;
     let record = record.map_err(|error| call.lost(error))?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::fields::Fields;
 use super::json::Json;
 use super::problem::{FieldError, FieldErrorCode, Problem};
+use crate::key::formats::KeyFormats;
 use crate::manage::new_key::NewKey;
 use crate::record::update::KeyUpdate;
 
@@ -14,8 +15,8 @@ pub(super) const MAX_DAYS: u64 = 36_500;
 pub(super) const MAX_GRACE: u64 = 30 * 86_400;
 
 /// A key to be made for that owner.
-pub(super) fn new_key(owner: &str, body: Json) -> Result<NewKey, Problem> {
-    let mut fields = Fields::of(body);
+pub(super) fn new_key(owner: &str, body: Json, formats: &KeyFormats) -> Result<NewKey, Problem> {
+    let mut fields = Fields::of(body, formats);
     if !fields.has("/name") {
         fields.missing("/name");
     }
@@ -39,8 +40,8 @@ pub(super) fn new_key(owner: &str, body: Json) -> Result<NewKey, Problem> {
 }
 
 /// What a client changes of a key, in one step.
-pub(super) fn patch(body: Json) -> Result<KeyUpdate, Problem> {
-    let mut fields = Fields::of(body);
+pub(super) fn patch(body: Json, formats: &KeyFormats) -> Result<KeyUpdate, Problem> {
+    let mut fields = Fields::of(body, formats);
     let members = ["/name", "/scopes", "/expires_at", "/metadata", "/disabled"];
     if !members.into_iter().any(|member| fields.has(member)) {
         let message = "expected at least one of name, scopes, expires_at, metadata and disabled";
@@ -66,15 +67,15 @@ pub(super) fn patch(body: Json) -> Result<KeyUpdate, Problem> {
 }
 
 /// How long the old secrets of a rotated key work on.
-pub(super) fn grace(body: Json) -> Result<Duration, Problem> {
-    let mut fields = Fields::of(body);
+pub(super) fn grace(body: Json, formats: &KeyFormats) -> Result<Duration, Problem> {
+    let mut fields = Fields::of(body, formats);
     let seconds = fields.number("/grace_seconds", 0, MAX_GRACE);
     fields.finish(Duration::from_secs(seconds.unwrap_or(0)))
 }
 
 /// Why a key is revoked.
-pub(super) fn reason(body: Json) -> Result<String, Problem> {
-    let mut fields = Fields::of(body);
+pub(super) fn reason(body: Json, formats: &KeyFormats) -> Result<String, Problem> {
+    let mut fields = Fields::of(body, formats);
     let reason = fields.reason("/reason");
     fields.finish(reason.unwrap_or_default())
 }
