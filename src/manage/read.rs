@@ -38,6 +38,9 @@ impl<S: KeyRegistry> KeyManager<S> {
 
     /// One page of the audit trail of an owner's keys, newest first: who did what, when and why.
     ///
+    /// Entries stay until you call
+    /// [`forget_audit_before`](KeyRegistry::forget_audit_before) on the store; nothing calls it for you.
+    ///
     /// # Errors
     ///
     /// [`ManageError`] when the store fails.

@@ -25,12 +25,15 @@ use crate::record::key::KeyRecord;
 /// [`TimedOut`](StoreErrorKind::TimedOut) error, and the request is refused with 503.
 ///
 /// The call that takes too long is dropped. A change may then have been made or not: look before
-/// you repeat it. An answer that needs no wait passes without a timer.
+/// you repeat it.
 ///
 /// # Panics
 ///
-/// A wait outside of a tokio runtime with its timer enabled panics; in the layer, that refuses the
-/// request with 503.
+/// Every method but [`find_now`](KeyStore::find_now) panics outside of a tokio runtime with its timer
+/// enabled, even when the other store answers without waiting. In the layer, such a request is denied
+/// with 503.
+///
+/// `find_now` never waits, so it needs neither runtime nor timer, and has no deadline.
 ///
 /// ```
 /// use std::time::Duration;

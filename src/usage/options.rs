@@ -95,10 +95,14 @@ impl UsageFlusherOptions {
         }
     }
 
-    /// Lets the store forget sums of hours that started so long ago, about once an hour; `None`
-    /// keeps them for ever. Default: 90 days; the shortest is a day.
+    /// Deletes counters of hours that started longer ago than this, about once an hour; `None` keeps
+    /// them forever. Defaults to 90 days; the shortest is a day.
     ///
-    /// The store forgets sums of all processes: the shortest retention that one of them has counts.
+    /// The counters of all processes are deleted: the shortest retention of any flusher applies. Only
+    /// counters are: the last use of a key and of its scopes stays until the key is deleted, and the
+    /// audit trail until you call
+    /// [`forget_audit_before`](crate::store::KeyRegistry::forget_audit_before), which nothing calls for
+    /// you.
     #[must_use]
     pub fn with_retention(self, retention: Option<Duration>) -> Self {
         Self { retention, ..self }

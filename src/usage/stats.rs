@@ -16,14 +16,19 @@ pub struct UsageStats {
 }
 
 impl UsageStats {
-    /// How many requests were refused for that reason.
+    /// How many requests were denied for that reason.
     ///
-    /// Refusals of a verified key, for a scope or by the policy, are among its uses and not here.
+    /// Denials of a verified key, for a scope or by the policy, are counted in the usage of the key, and
+    /// not here.
     pub fn refused(&self, kind: DenialKind) -> u64 {
         self.refusals[kind as usize % KINDS]
     }
 
-    /// How many requests were refused, for whichever of these reasons.
+    /// How many requests were denied without a verified key: the sum of [`refused`](Self::refused) over
+    /// all reasons.
+    ///
+    /// It is not the number of all denials. It leaves out those of a verified key, for a scope or by the
+    /// policy, which [`KeyManager::usage`](crate::KeyManager::usage) returns for each key.
     pub fn all_refused(&self) -> u64 {
         self.refusals.iter().sum()
     }
