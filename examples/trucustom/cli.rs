@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tower_api_key::manage::{IssuedKey, LegacyKey};
+use tower_api_key::manage::{DEFAULT_GRACE_PERIOD, IssuedKey, LegacyKey};
 use tower_api_key::record::{KeyId, KeyRecord};
 use tower_api_key::store::PageRequest;
 use tower_api_key::{NewKey, Scope};
@@ -50,8 +50,8 @@ pub(crate) enum Keys {
     /// Gives a key a new secret, and prints it: the only time it is shown
     Rotate {
         id: KeyId,
-        /// How long the old secrets work on
-        #[arg(long, default_value_t = 0)]
+        /// How long previous secrets stay valid; with 0, they expire at once
+        #[arg(long, default_value_t = DEFAULT_GRACE_PERIOD.as_secs())]
         grace_seconds: u64,
         /// Prints JSON
         #[arg(long)]

@@ -8,6 +8,12 @@ use super::error::ManageError;
 use super::limits::invalid;
 use crate::record::moment::Moment;
 
+/// How long previous secrets stay valid after a rotation that names no grace period: 24 hours.
+///
+/// The management API uses it, and so should every other place that lets people rotate keys: a
+/// rotation without options must not deny the clients that have yet to change their key.
+pub const DEFAULT_GRACE_PERIOD: Duration = Duration::from_secs(86_400);
+
 /// How long a key to be issued shall work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lifetime {

@@ -173,8 +173,11 @@ impl<S: KeyRegistry> KeyManager<S> {
             .await
     }
 
-    /// Gives a key a new secret; the old ones work for `grace` longer, or less where they had an
-    /// earlier end. With no grace they end at once, whatever the clocks of other hosts say.
+    /// Gives a key a new secret. Previous secrets stay valid for the grace period, or less where they
+    /// expire earlier. With a grace period of zero they expire at once, whatever the clocks of other
+    /// hosts say: requests that still send them are denied.
+    ///
+    /// [`DEFAULT_GRACE_PERIOD`](super::DEFAULT_GRACE_PERIOD), a day, gives clients time to change.
     ///
     /// When the store's answer is lost, the old secrets may have been given their end all the same:
     /// rotate again, within the grace.

@@ -256,6 +256,34 @@ async fn a_key_goes_through_its_life() {
 }
 
 #[tokio::test]
+async fn a_rotation_without_grace_is_confirmed_first() {
+    let mut fixture = fixture().await;
+    let new = NewKey::new(OWNER, "CI").expires_in(std::time::Duration::from_secs(86_400));
+    let key = fixture.keys.issue(new).await.unwrap();
+    let (id, old) = (key.record.id(), key.key.expose_secret());
+    let page = fixture
+        .change(&key.record, "rotate", &[("grace", "0")])
+        .await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(
+        page.text
+            .contains("<h1>Rotate CI without a grace period?</h1>")
+    );
+    let now = fixture.keys.get(&id).await.unwrap().unwrap();
+    assert_eq!(now, key.record);
+    assert!(fixture.keys.verifier().verify(old).await.is_ok());
+
+    // What the page's form sends.
+    assert_eq!(page.field("grace"), "0");
+    let confirmed = page.field("confirmed").to_owned();
+    let fields = [("grace", "0"), ("confirmed", &*confirmed)];
+    let page = fixture.change(&key.record, "rotate", &fields).await;
+    let verifier = fixture.keys.verifier();
+    assert!(verifier.verify(page.plaintext()).await.is_ok());
+    assert!(verifier.verify(old).await.is_err());
+}
+
+#[tokio::test]
 async fn an_api_key_pasted_into_a_form_is_not_shown_again() {
     let mut fixture = fixture().await;
     let victim = fixture.victim().await;
@@ -303,7 +331,7 @@ async fn of_two_changes_at_once_the_second_is_shown_the_first() {
     let edit = [("name", "Late"), ("expiration", "keep")];
     for (what, fields) in [
         ("edit", &edit[..]),
-        ("rotate", &[("grace", "0")]),
+        ("rotate", &[("grace", "0"), ("confirmed", "yes")]),
         ("switch", &[("to", "enabled")]),
         ("revoke", &[]),
     ] {

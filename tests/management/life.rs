@@ -124,9 +124,19 @@ async fn a_rotation_hands_out_a_new_secret_and_ends_the_old_after_its_grace() {
     assert!(works(&made).await && works(&rotated).await);
     server.clock.advance(Duration::from_secs(3_600));
     assert!(!works(&made).await && works(&rotated).await);
-    // Without a body there is no grace.
-    let again = server.ask(&maker, "POST", &target, None).await.expect(200);
-    assert!(!works(&rotated).await && works(&again).await);
+    // Without a word, the old secret works for a day.
+    let mut newest = rotated;
+    for body in [None, Some(json!({}))] {
+        let again = server.ask(&maker, "POST", &target, body).await.expect(200);
+        server.clock.advance(Duration::from_secs(86_399));
+        assert!(works(&newest).await && works(&again).await);
+        server.clock.advance(Duration::from_secs(1));
+        assert!(!works(&newest).await && works(&again).await);
+        newest = again;
+    }
+    let none = json!({"grace_seconds": 0});
+    let again = server.ask(&maker, "POST", &target, Some(none)).await;
+    assert!(works(&again.expect(200)).await && !works(&newest).await);
 }
 
 #[tokio::test]

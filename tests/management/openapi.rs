@@ -60,6 +60,15 @@ async fn bodies_of_requests_have_no_other_members() {
 }
 
 #[test]
+fn the_document_says_how_long_the_old_secrets_work_by_default() {
+    let server = server();
+    let api = ManagementApi::new(&server.keys, OwnerAuthoriser::new());
+    let document = serde_json::to_value(api.openapi()).unwrap();
+    let grace = &document["components"]["schemas"]["RotateKey"]["properties"]["grace_seconds"];
+    assert_eq!(grace["default"], 86_400);
+}
+
+#[test]
 fn operations_ask_for_what_the_method_policy_asks_for() {
     let mut document = OpenApi::default();
     for (path, method) in [

@@ -74,7 +74,7 @@ async fn a_key_lives_by_commands_alone() {
     let second = rotated["key"].as_str().unwrap();
     assert!(verifier.verify(first).await.is_ok());
     assert!(verifier.verify(second).await.is_ok());
-    let ended = shell.json(&["rotate", id, "--json"]);
+    let ended = shell.json(&["rotate", id, "--grace-seconds", "0", "--json"]);
     assert!(verifier.verify(first).await.is_err());
 
     let shown = shell.json(&["show", id, "--json"]);
@@ -85,6 +85,21 @@ async fn a_key_lives_by_commands_alone() {
     assert_eq!(revoked["status"], "revoked");
     assert!(verifier.verify(third).await.is_err());
     assert_eq!(shell.json(&["list", "--json"])["status"], "revoked");
+}
+
+#[tokio::test]
+async fn a_rotation_without_options_keeps_the_old_secret_for_a_day() {
+    let shell = Shell::new("cli_grace");
+    let made = shell.json(&["create", "CI", "--scope", "read", "--json"]);
+    let id = made["id"].as_str().unwrap();
+    shell.json(&["rotate", id, "--json"]);
+    let keys = KeyManager::new(SqliteStore::connect(shell.0.path()).await.unwrap());
+    let record = keys.get(&id.parse().unwrap()).await.unwrap().unwrap();
+    let [new, old] = record.secret_versions() else {
+        panic!("expected two secrets: {record:?}");
+    };
+    let works = old.retires_at().unwrap().duration_since(new.created_at());
+    assert_eq!(works.as_secs(), 86_400);
 }
 
 #[test]
@@ -197,7 +212,7 @@ fn what_the_walk_through_says_works() {
         (&"Tour".into(), &"read".into())
     );
     assert!(made["expires_at"].is_string());
-    assert!(run("rotate key_… --grace-seconds 86400", id)["key"].is_string());
+    assert!(run("rotate key_…", id)["key"].is_string());
     assert_eq!(run("revoke key_… --reason leaked", id)["status"], "revoked");
     let line = TEXT
         .lines()

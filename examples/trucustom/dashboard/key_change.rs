@@ -29,6 +29,13 @@ struct EditPage {
 }
 
 #[derive(Template)]
+#[template(path = "rotate.html")]
+struct RotatePage {
+    frame: Frame,
+    key: ShownKey,
+}
+
+#[derive(Template)]
 #[template(path = "revoke.html")]
 struct RevokePage {
     frame: Frame,
@@ -80,6 +87,7 @@ pub(super) async fn submit(
     Ok(rendered(StatusCode::UNPROCESSABLE_ENTITY, &page))
 }
 
+/// Rotates a key. Without a grace period, it asks first.
 pub(super) async fn rotate(
     signed_in: SignedIn,
     Path(id): Path,
@@ -93,6 +101,12 @@ pub(super) async fn rotate(
         "168" => 168,
         _ => return Err(Refusal::Malformed),
     };
+    if hours == 0 && fields.one("confirmed") != "yes" {
+        let mut shown = ShownKey::new(&record, (&[], &[]), signed_in.now);
+        shown.revision = fields.revision()?;
+        let frame = Frame::within(&signed_in, "keys");
+        return Ok(page(&RotatePage { frame, key: shown }));
+    }
     match keys
         .rotate(&record.id(), Duration::from_secs(hours * 3_600))
         .await

@@ -137,7 +137,7 @@ pub(super) async fn change(State(api): State<Shared>, id: KeyPath, request: Requ
     Ok(one(&call, &record))
 }
 
-/// Gives a key a new secret, and shows it once; the old ones work for the grace longer.
+/// Gives a key a new secret, and shows it once; previous secrets stay valid for the grace period.
 #[utoipa::path(
     post, path = "/keys/{id}/rotate", tag = "Keys",
     params(("id" = String, Path, description = "The id of the key")),

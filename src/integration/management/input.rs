@@ -6,12 +6,13 @@ use super::fields::Fields;
 use super::json::Json;
 use super::problem::{FieldError, FieldErrorCode, Problem};
 use crate::key::formats::KeyFormats;
+use crate::manage::lifetime::DEFAULT_GRACE_PERIOD;
 use crate::manage::new_key::NewKey;
 use crate::record::update::KeyUpdate;
 
 /// The longest lifetime that may be asked for in days.
 pub(super) const MAX_DAYS: u64 = 36_500;
-/// The longest overlap of a rotation, in seconds: 30 days.
+/// The longest grace period of a rotation, in seconds: 30 days.
 pub(super) const MAX_GRACE: u64 = 30 * 86_400;
 
 /// A key to be made for that owner.
@@ -66,11 +67,11 @@ pub(super) fn patch(body: Json, formats: &KeyFormats) -> Result<KeyUpdate, Probl
     fields.finish(update)
 }
 
-/// How long the old secrets of a rotated key work on.
+/// The grace period of a rotation.
 pub(super) fn grace(body: Json, formats: &KeyFormats) -> Result<Duration, Problem> {
     let mut fields = Fields::of(body, formats);
     let seconds = fields.number("/grace_seconds", 0, MAX_GRACE);
-    fields.finish(Duration::from_secs(seconds.unwrap_or(0)))
+    fields.finish(seconds.map_or(DEFAULT_GRACE_PERIOD, Duration::from_secs))
 }
 
 /// Why a key is revoked.

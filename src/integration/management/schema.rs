@@ -52,8 +52,15 @@ pub(super) struct PatchKey {
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RotateKey {
-    /// How long the old secrets work on, where they have no earlier end; 0 without it.
-    #[schema(required = false, nullable = false, minimum = 0, maximum = 2_592_000)]
+    /// How many seconds previous secrets stay valid, where they do not expire earlier. Defaults to
+    /// 86,400, a day; with 0, they expire at once.
+    #[schema(
+        required = false,
+        nullable = false,
+        minimum = 0,
+        maximum = 2_592_000,
+        default = 86_400
+    )]
     grace_seconds: u32,
 }
 
