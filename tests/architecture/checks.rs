@@ -181,10 +181,10 @@ fn a_forbidden_word_is_found() {
 
 #[test]
 fn a_long_file_and_a_forgotten_feature_are_found() {
-    assert_eq!(too_long("a.rs", &"\n".repeat(400)), None);
+    assert_eq!(too_long("a.rs", &"\n".repeat(500)), None);
     assert_eq!(
-        too_long("a.rs", &"\n".repeat(401)).unwrap(),
-        "a.rs: has 401 lines"
+        too_long("a.rs", &"\n".repeat(501)).unwrap(),
+        "a.rs: has 501 lines"
     );
     let manifest =
         "[features]\ndefault = []\n## Docs.\na-b = [\"dep:c\"]\nd = []\n\n[lib]\ne = []\n";
