@@ -13,6 +13,8 @@ mod conditions;
 mod errors;
 #[path = "sqlite/feed.rs"]
 mod feed;
+#[path = "sqlite/files.rs"]
+mod files;
 #[path = "sqlite/full.rs"]
 mod full;
 #[path = "sqlite/kit.rs"]

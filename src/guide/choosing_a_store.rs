@@ -69,8 +69,14 @@
 //! An empty store answers 401 to every key, and clients throw good keys away. So a store whose
 //! tables are missing fails, with 503, until `migrate` is called: call it when you
 //! deploy, not at every start, where the data might be lost, as on a Redis without persistence or a
-//! volume that may not be mounted. For SQLite, a URL that ends in `?mode=rw` refuses to make a file
-//! where none is.
+//! volume that may not be mounted. For SQLite, `SqliteOptions::with_existing_file`, or a URL that ends
+//! in `?mode=rw`, does not create a file.
+//!
+//! # Who can read and write the file
+//!
+//! `SqliteStore` creates its files with mode 0600, for their owner alone, and rejects a file that
+//! others can write. Keep the directory to the same user: whoever can write a directory can replace
+//! what is in it.
 //!
 //! # SQLite and the executor
 //!

@@ -7,11 +7,10 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use jiff::Timestamp;
-use rusqlite::OpenFlags;
 use tower_api_key::record::KeyChange;
 use tower_api_key::store::{
-    AuditPageRequest, KeyUse, PageRequest, ScopeUse, SqliteOptions, SqliteStore, StoreError,
-    StoreErrorKind, UsageBatch, UsageBucket,
+    AuditPageRequest, KeyUse, PageRequest, ScopeUse, SqliteStore, StoreError, StoreErrorKind,
+    UsageBatch, UsageBucket,
 };
 use tower_api_key::{KeyRegistry, KeyStore, Scope};
 
@@ -60,28 +59,6 @@ async fn a_place_without_a_database_is_named() {
         error.source().unwrap().to_string(),
         "file is not a database"
     );
-
-    let url = format!("{}?mode=rw", directory.url());
-    let error = SqliteStore::connect(&url).await.unwrap_err();
-    assert_eq!(error.kind(), StoreErrorKind::Misconfigured);
-    assert!(error.to_string().starts_with("cannot open the database "));
-    assert!(!directory.file().exists());
-}
-
-#[tokio::test]
-async fn flags_that_cannot_work_are_refused() {
-    let directory = Directory::new();
-    for flags in [
-        OpenFlags::SQLITE_OPEN_READ_ONLY,
-        OpenFlags::default() | OpenFlags::SQLITE_OPEN_MEMORY,
-        OpenFlags::default() | OpenFlags::SQLITE_OPEN_SHARED_CACHE,
-    ] {
-        let opened = SqliteStore::open(directory.file(), flags, SqliteOptions::new()).await;
-        let message = format!(
-            "expected flags for reading and writing a file, without a shared cache, found {flags:?}"
-        );
-        assert_fails(opened, StoreErrorKind::Misconfigured, &message);
-    }
 }
 
 /// Every call on a store, and its kind of failure.

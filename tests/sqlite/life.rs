@@ -1,6 +1,5 @@
 //! The life of keys in the file.
 
-use rusqlite::OpenFlags;
 use tower_api_key::record::{ChangeRefused, KeyChange, KeyRecord, KeyUpdate, Metadata, Revocation};
 use tower_api_key::store::{PageRequest, SqliteOptions, SqliteStore, StoreErrorKind};
 use tower_api_key::{KeyManager, KeyRegistry, KeyStore, NewKey, Scope, ScopeSet};
@@ -306,13 +305,9 @@ async fn a_manager_and_a_verifier_work_on_it() {
 }
 
 #[tokio::test]
-async fn rusqlites_own_flags_open_a_file() {
+async fn a_path_opens_a_file() {
     let directory = Directory::new();
-    let uri = format!("file:{}?mode=rwc", directory.name());
-    let flags = OpenFlags::default() | OpenFlags::SQLITE_OPEN_URI;
-    let store = SqliteStore::open(uri, flags, SqliteOptions::new())
-        .await
-        .unwrap();
+    let store = SqliteStore::open(directory.file()).await.unwrap();
     store.migrate().await.unwrap();
     store.insert(record(1), context()).await.unwrap();
     assert!(directory.file().exists());

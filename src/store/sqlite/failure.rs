@@ -115,7 +115,7 @@ fn describe(error: &Error, path: &Path) -> (StoreErrorKind, String) {
     }
 }
 
-fn cannot_open(path: &Path) -> String {
+pub(super) fn cannot_open(path: &Path) -> String {
     let name = path.display();
     match path.parent() {
         Some(directory) if !directory.as_os_str().is_empty() && !directory.is_dir() => format!(

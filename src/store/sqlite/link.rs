@@ -9,6 +9,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::failure::{Fault, is_busy};
+use super::files;
 use super::options::{SqliteOptions, Synchronous};
 use super::schema;
 use super::sql::Sql;
@@ -17,8 +18,9 @@ use crate::store::error::{StoreError, StoreErrorKind};
 /// Where the file is, and how to open it.
 #[derive(Debug)]
 pub(crate) struct Place {
+    /// Absolute, so that SQLite takes no path for a `file:` URI.
     pub(crate) path: Box<Path>,
-    pub(crate) flags: OpenFlags,
+    pub(crate) create: bool,
     pub(crate) options: SqliteOptions,
     pub(crate) sql: Sql,
 }
@@ -45,8 +47,9 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Opens the connection that changes are made on, and the file where there is none.
+    /// Opens the connection that changes are made on, and creates the file where it may.
     pub(crate) fn for_writing(place: &Arc<Place>) -> Result<Self, StoreError> {
+        files::prepare(&place.path, place.create)?;
         let link = Self::open(place, place.options.busy_timeout)?;
         link.prepare_to_write()
             .map_err(|fault| fault.at(&place.path))?;
@@ -151,14 +154,13 @@ impl Link {
     }
 
     fn open(place: &Arc<Place>, busy_timeout: Duration) -> Result<Self, StoreError> {
-        let opened =
-            Connection::open_with_flags(&*place.path, place.flags).and_then(|connection| {
-                connection.busy_timeout(busy_timeout)?;
-                connection.execute_batch("PRAGMA foreign_keys = on")?;
-                // Else SQLite plans a statement anew for each value that it is given.
-                connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-                Ok(connection)
-            });
+        let opened = Connection::open_with_flags(&*place.path, FLAGS).and_then(|connection| {
+            connection.busy_timeout(busy_timeout)?;
+            connection.execute_batch("PRAGMA foreign_keys = on")?;
+            // Else SQLite plans a statement anew for each value that it is given.
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+            Ok(connection)
+        });
         let connection = opened.map_err(|error| Fault::from(error).at(&place.path))?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         Ok(Self {
@@ -226,6 +228,9 @@ impl Link {
         fault.at(&self.place.path)
     }
 }
+
+/// SQLite creates no database itself: it would be one that others can read.
+const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
 /// A transaction that takes the write lock at once, so that nothing it has read changes under it.
 const IMMEDIATE: TransactionBehavior = TransactionBehavior::Immediate;

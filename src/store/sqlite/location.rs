@@ -1,12 +1,13 @@
 //! Which file a URL means.
 
-use std::path::PathBuf;
+use std::path::{self, Path, PathBuf};
 
 use crate::store::error::{StoreError, StoreErrorKind};
 
-/// A file, and whether it may be made.
+/// A file, and whether it may be created.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Location {
+    /// Absolute.
     pub(crate) path: PathBuf,
     pub(crate) create: bool,
 }
@@ -15,39 +16,59 @@ impl Location {
     /// Reads `sqlite:///absolute/path`, `sqlite://relative/path` or a plain path. A URL may end in
     /// `?mode=rw`, for a file that must exist, or `?mode=rwc`.
     ///
-    /// Nothing of another kind of URL is told but its scheme: there may be a password in it.
+    /// An error shows neither another kind of URL nor the value of an unknown parameter: there may
+    /// be a password in it.
     pub(crate) fn parse(url: &str) -> Result<Self, StoreError> {
         let Some(rest) = url.strip_prefix("sqlite:") else {
             return match scheme(url) {
                 Some(scheme) => Err(refused(format!(
                     "expected sqlite://path or a path, found a URL of the scheme {scheme}"
                 ))),
-                None => Self::of(url, true),
+                None => Self::of(Path::new(url), true),
             };
         };
         let rest = rest.strip_prefix("//").unwrap_or(rest);
-        match rest.split_once('?') {
-            None | Some((_, "mode=rwc")) => Self::of(rest.split('?').next().unwrap_or(rest), true),
-            Some((path, "mode=rw")) => Self::of(path, false),
-            Some(_) => Err(refused(
-                "expected no parameter in an sqlite URL but mode=rw or mode=rwc, found another",
-            )),
-        }
+        let (path, create) = match rest.split_once('?') {
+            Some((path, query)) => (path, may_create(query)?),
+            None => (rest, true),
+        };
+        Self::of(Path::new(path), create)
     }
 
-    fn of(path: &str, create: bool) -> Result<Self, StoreError> {
-        match path {
-            "" => Err(refused("expected the path of a database, found none")),
-            ":memory:" => Err(refused(
+    pub(crate) fn of(path: &Path, create: bool) -> Result<Self, StoreError> {
+        if path.as_os_str().is_empty() {
+            return Err(refused("expected the path of a database, found none"));
+        }
+        if path == ":memory:" {
+            return Err(refused(
                 "expected the path of a database, found :memory:; keys that need not last are for \
                  MemoryStore",
-            )),
-            path => Ok(Self {
-                path: path.into(),
-                create,
-            }),
+            ));
         }
+        let path = path::absolute(path).map_err(|error| {
+            refused(format!("the path {} has no start", path.display())).with_source(error)
+        })?;
+        Ok(Self { path, create })
     }
+}
+
+/// What the parameters of a URL say.
+fn may_create(query: &str) -> Result<bool, StoreError> {
+    let mut create = None;
+    for parameter in query.split('&') {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let fault = match (name, value) {
+            ("mode", _) if create.is_some() => "mode is given twice in an sqlite URL".to_owned(),
+            ("mode", "rw" | "rwc") => {
+                create = Some(value == "rwc");
+                continue;
+            }
+            ("mode", _) => format!("mode={value} is not supported in an sqlite URL"),
+            _ => format!("unknown parameter {name:?} in an sqlite URL"),
+        };
+        return Err(refused(format!("{fault}; expected mode=rw or mode=rwc")));
+    }
+    Ok(create.unwrap_or(true))
 }
 
 /// The scheme of a URL; a single letter is a drive.
@@ -55,7 +76,7 @@ fn scheme(url: &str) -> Option<&str> {
     let (scheme, rest) = url.split_once(':')?;
     let word = scheme
         .bytes()
-        .all(|octet| octet.is_ascii_alphanumeric() || b"+.-".contains(&octet));
+        .all(|byte| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte));
     (word && scheme.len() > 1 && (rest.starts_with("//") || scheme == "file")).then_some(scheme)
 }
 
@@ -80,7 +101,7 @@ mod tests {
             ("odd:name/keys.db", "odd:name/keys.db", true),
             (r"C:\keys.db", r"C:\keys.db", true),
         ] {
-            let path = PathBuf::from(path);
+            let path = path::absolute(path).unwrap();
             let found = Location::parse(url).unwrap();
             assert_eq!(found, Location { path, create }, "{url}");
         }
@@ -106,7 +127,27 @@ mod tests {
             ),
             (
                 "sqlite://keys.db?key=hunter2",
-                "expected no parameter in an sqlite URL but mode=rw or mode=rwc, found another",
+                "unknown parameter \"key\" in an sqlite URL; expected mode=rw or mode=rwc",
+            ),
+            (
+                "sqlite://keys.db?mode=rw&cache=shared",
+                "unknown parameter \"cache\" in an sqlite URL; expected mode=rw or mode=rwc",
+            ),
+            (
+                "sqlite://keys.db?",
+                "unknown parameter \"\" in an sqlite URL; expected mode=rw or mode=rwc",
+            ),
+            (
+                "sqlite://keys.db?mode=ro",
+                "mode=ro is not supported in an sqlite URL; expected mode=rw or mode=rwc",
+            ),
+            (
+                "sqlite://keys.db?mode=memory",
+                "mode=memory is not supported in an sqlite URL; expected mode=rw or mode=rwc",
+            ),
+            (
+                "sqlite://keys.db?mode=rw&mode=rwc",
+                "mode is given twice in an sqlite URL; expected mode=rw or mode=rwc",
             ),
         ] {
             let error = Location::parse(url).unwrap_err();

@@ -9,6 +9,7 @@ pub(crate) mod cells;
 pub(crate) mod change;
 pub(crate) mod failure;
 pub(crate) mod feed;
+pub(crate) mod files;
 pub(crate) mod inline;
 pub(crate) mod insert;
 pub(crate) mod link;

@@ -27,6 +27,7 @@ pub struct SqliteOptions {
     pub(super) readers: usize,
     pub(super) queue: usize,
     pub(super) inline: bool,
+    pub(super) create: bool,
     pub(super) synchronous: Synchronous,
 }
 
@@ -49,6 +50,7 @@ impl SqliteOptions {
             readers: available_parallelism().map_or(1, |count| count.get().min(16)),
             queue: 1_024,
             inline: true,
+            create: true,
             synchronous: Synchronous::Full,
         }
     }
@@ -139,6 +141,17 @@ impl SqliteOptions {
     pub fn with_insecure_synchronous_normal(self) -> Self {
         Self {
             synchronous: Synchronous::Normal,
+            ..self
+        }
+    }
+
+    /// Fails to open a file that does not exist. Defaults to creating it.
+    ///
+    /// `?mode=rw` in a URL does the same; `?mode=rwc` does not undo it.
+    #[must_use]
+    pub fn with_existing_file(self) -> Self {
+        Self {
+            create: false,
             ..self
         }
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::failure::Fault;
@@ -20,7 +20,9 @@ use super::sql::Sql;
 use super::worker::Worker;
 use crate::key::digest::KeyDigest;
 use crate::record::key::KeyRecord;
-use crate::store::error::{StoreError, StoreErrorKind};
+use crate::store::error::StoreError;
+#[cfg(doc)]
+use crate::store::error::StoreErrorKind;
 use crate::store::feed::{ChangeFeed, FeedEvent, FeedListener, Listeners};
 use crate::store::key_store::KeyStore;
 
@@ -38,6 +40,13 @@ use crate::store::key_store::KeyStore;
 ///
 /// Clones share one store. When the last is dropped, changes that were called for are finished, as
 /// far as their deadlines allow, and the connections closed; the drop waits for that.
+///
+/// # Permissions
+///
+/// On Unix, the file and those that SQLite keeps beside it are created with mode 0600, whatever the
+/// umask: for their owner alone. An existing file keeps its mode. It may be readable by others, who
+/// then see names and digests of keys, but a file that others can write is rejected: they could add
+/// keys to it.
 ///
 /// # Limits
 ///
@@ -86,19 +95,20 @@ struct Shared {
 
 impl SqliteStore {
     /// Opens the file of `sqlite:///absolute/path`, of `sqlite://relative/path` or of a plain path,
-    /// with the default [`SqliteOptions`]. A file that does not exist is made, unless the URL ends
-    /// in `?mode=rw`. Nothing in a path is decoded.
+    /// with the default [`SqliteOptions`]. A file that does not exist is created, unless the URL
+    /// ends in `?mode=rw`; `?mode=rwc` is the default. Nothing in a path is decoded.
     ///
     /// It needs its tables before it can keep keys: see [`migrate`](Self::migrate).
     ///
     /// # Errors
     ///
     /// [`StoreError`], which names the file, when
-    /// - the URL has another scheme or a parameter that is not known, or names no file, such as
+    /// - the URL has another scheme, an unknown parameter or another mode, or names no file, such as
     ///   `sqlite::memory:` ([`Misconfigured`](StoreErrorKind::Misconfigured));
     /// - an option cannot work (likewise);
-    /// - the file or its directory does not exist, cannot be written, or is no SQLite database
-    ///   (likewise);
+    /// - the file must exist and does not, its directory does not exist, or it cannot be written or
+    ///   is no SQLite database (likewise);
+    /// - users other than the file's owner can write it, or its `-wal` or `-shm` (likewise; Unix only);
     /// - another process holds the file for longer than the busy time-out
     ///   ([`TimedOut`](StoreErrorKind::TimedOut)).
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
@@ -111,30 +121,42 @@ impl SqliteStore {
     ///
     /// As [`connect`](Self::connect).
     pub async fn connect_with(url: &str, options: SqliteOptions) -> Result<Self, StoreError> {
-        let location = Location::parse(url)?;
-        let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        flags.set(OpenFlags::SQLITE_OPEN_CREATE, location.create);
-        Self::open(location.path, flags, options).await
+        Self::open_at(Location::parse(url)?, options).await
     }
 
-    /// Opens a file with rusqlite's own flags, such as those that make no file, or that let the
-    /// path be one of SQLite's `file:` URIs.
+    /// Opens the file with that path, whatever characters it has, with the default
+    /// [`SqliteOptions`]. It is created if it does not exist.
     ///
     /// # Errors
     ///
-    /// As [`connect`](Self::connect), and when the flags are for reading only, for a database in
-    /// memory or for a shared cache ([`Misconfigured`](StoreErrorKind::Misconfigured)).
-    pub async fn open(
+    /// As [`connect`](Self::connect).
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Self::open_with(path, SqliteOptions::new()).await
+    }
+
+    /// As [`open`](Self::open), with these options.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn open_with(
         path: impl AsRef<Path>,
-        flags: OpenFlags,
         options: SqliteOptions,
     ) -> Result<Self, StoreError> {
+        Self::open_at(Location::of(path.as_ref(), true)?, options).await
+    }
+
+    /// The absolute path of the file.
+    pub fn path(&self) -> &Path {
+        &self.0.place.path
+    }
+
+    async fn open_at(location: Location, options: SqliteOptions) -> Result<Self, StoreError> {
         options.check()?;
-        check_flags(flags)?;
         let sql = Sql::new(&options.table_prefix);
         let place = Arc::new(Place {
-            path: path.as_ref().into(),
-            flags,
+            path: location.path.into(),
+            create: location.create && options.create,
             options,
             sql,
         });
@@ -270,18 +292,5 @@ fn open_all(place: &Arc<Place>) -> Result<Links, StoreError> {
         writer,
         readers(inline, Duration::ZERO)?,
         readers(on_threads, options.busy_timeout)?,
-    ))
-}
-
-fn check_flags(flags: OpenFlags) -> Result<(), StoreError> {
-    let unfit = OpenFlags::SQLITE_OPEN_MEMORY | OpenFlags::SQLITE_OPEN_SHARED_CACHE;
-    if flags.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) && !flags.intersects(unfit) {
-        return Ok(());
-    }
-    Err(StoreError::new(
-        StoreErrorKind::Misconfigured,
-        format!(
-            "expected flags for reading and writing a file, without a shared cache, found {flags:?}"
-        ),
     ))
 }
