@@ -13,7 +13,7 @@ use tower_api_key::record::KeyUpdate;
 use tower_api_key::store::SqliteStore;
 use tower_api_key::{KeyManager, KeyRegistry, NewKey, Scope};
 
-use crate::browser::{Browser, OWNER, app, keys, management_key, served, sessions};
+use crate::browser::{Browser, MANAGE, OWNER, app, keys, management_key, served, sessions};
 use crate::dashboard::DashboardOptions;
 use crate::database::Sqlite;
 use crate::sessions::{MAX_SESSIONS_OF_KEY, Sessions};
@@ -125,6 +125,108 @@ async fn a_session_ends_with_its_key() {
             (StatusCode::SEE_OTHER, SIGN_IN),
             "{end}"
         );
+    }
+}
+
+/// Nobody looked in between.
+#[tokio::test]
+async fn a_session_ends_with_what_its_key_lost_for_a_while() {
+    let keys = keys();
+    let app = app(&keys, &sessions().await);
+    for lost in ["disabled", "disabled by an update", "its scope"] {
+        let key = management_key(&keys, OWNER).await;
+        let mut browser = Browser::signed_in(&app, &key).await;
+        let id = keys.verifier().verify(&key).await.unwrap().key_id();
+        let update = async |update: KeyUpdate| drop(keys.update(&id, update).await.unwrap());
+        match lost {
+            "disabled" => {
+                keys.disable(&id).await.unwrap();
+                keys.enable(&id).await.unwrap();
+            }
+            "disabled by an update" => {
+                update(KeyUpdate::new().with_disabled(true)).await;
+                update(KeyUpdate::new().with_disabled(false)).await;
+            }
+            _ => {
+                update(KeyUpdate::new().with_scopes([Scope::READ])).await;
+                update(KeyUpdate::new().with_scopes([Scope::READ, MANAGE])).await;
+            }
+        }
+        update(KeyUpdate::new().with_name("Renamed")).await;
+        let page = browser.get(LIST).await;
+        assert_eq!(
+            (page.status, page.location()),
+            (StatusCode::SEE_OTHER, SIGN_IN),
+            "{lost}"
+        );
+        // The key itself signs in again.
+        Browser::signed_in(&app, &key).await;
+    }
+}
+
+#[tokio::test]
+async fn a_session_goes_on_while_its_key_can_sign_in() {
+    let keys = keys();
+    let app = app(&keys, &sessions().await);
+    let key = management_key(&keys, OWNER).await;
+    let id = keys.verifier().verify(&key).await.unwrap().key_id();
+    // What was before the session is no matter.
+    keys.disable(&id).await.unwrap();
+    keys.enable(&id).await.unwrap();
+    let mut browser = Browser::signed_in(&app, &key).await;
+    for name in ["Renamed", "Again", "Management"] {
+        let update = KeyUpdate::new().with_name(name);
+        keys.update(&id, update).await.unwrap();
+        // Nor is what happens to other keys.
+        let other = keys.issue(NewKey::new(OWNER, "Other")).await.unwrap();
+        keys.disable(&other.record.id()).await.unwrap();
+        assert_eq!(browser.get(LIST).await.status, StatusCode::OK, "{name}");
+    }
+    let update = KeyUpdate::new().with_scopes([MANAGE, Scope::READ]);
+    keys.update(&id, update).await.unwrap();
+    keys.rotate(&id, Duration::from_secs(3_600)).await.unwrap();
+    assert_eq!(browser.get(LIST).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_session_ends_where_the_trail_does_not_reach_back_to_its_start() {
+    let keys = keys();
+    let app = app(&keys, &sessions().await);
+    let key = management_key(&keys, OWNER).await;
+    let mut browser = Browser::signed_in(&app, &key).await;
+    let id = keys.verifier().verify(&key).await.unwrap().key_id();
+    let update = KeyUpdate::new().with_name("Renamed");
+    keys.update(&id, update).await.unwrap();
+    let all = Timestamp::now() + Duration::from_secs(60);
+    keys.store().forget_audit_before(all).await.unwrap();
+    assert_eq!(browser.get(LIST).await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn signing_out_clears_what_the_browser_keeps() {
+    let keys = keys();
+    let app = app(&keys, &sessions().await);
+    let key = management_key(&keys, OWNER).await;
+    let mut browser = Browser::signed_in(&app, &key).await;
+    let list = browser.get(LIST).await;
+    let csrf = list.field("csrf").to_owned();
+    let refused = browser
+        .post("/dashboard/sign-out", &[("csrf", "wrong")])
+        .await;
+    let out = browser
+        .post("/dashboard/sign-out", &[("csrf", &csrf)])
+        .await;
+    assert_eq!(
+        (out.status, out.location()),
+        (StatusCode::SEE_OTHER, SIGN_IN)
+    );
+    assert_eq!(
+        out.headers["clear-site-data"], r#""cache", "storage""#,
+        "the cookie is removed by itself"
+    );
+    assert_eq!(browser.cookie, "");
+    for page in [list, refused, browser.get(SIGN_IN).await] {
+        assert!(!page.headers.contains_key("clear-site-data"));
     }
 }
 

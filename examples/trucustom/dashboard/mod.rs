@@ -10,6 +10,7 @@ mod forms;
 mod key_change;
 mod key_list;
 mod key_page;
+mod key_trail;
 mod refusal;
 mod router;
 mod shown;

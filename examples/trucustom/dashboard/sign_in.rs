@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use tower_api_key::Identity;
 use tower_sessions::Session;
@@ -35,7 +35,11 @@ pub(super) async fn submit(
     let (key, second) = (fields.one("key"), shared.clock.now().as_second());
     match shared.keys.verifier().verify(key).await {
         Ok(identity) if identity.has_scope(&MANAGE) => {
-            start(&session, &identity, second).await?;
+            // A key that was deleted meanwhile has nothing to manage.
+            let Some(record) = shared.keys.get(&identity.key_id()).await? else {
+                return Ok(refused(StatusCode::UNAUTHORIZED, INVALID));
+            };
+            start(&session, &identity, record.revision(), second).await?;
             Ok(Redirect::to("/dashboard/keys").into_response())
         }
         Ok(_) => {
@@ -45,20 +49,25 @@ pub(super) async fn submit(
         Err(denial) if denial.status() == StatusCode::SERVICE_UNAVAILABLE => {
             Err(Refusal::Unavailable)
         }
-        Err(_) => {
-            let text = "This key is not valid. Check that all of it was pasted.";
-            Ok(refused(StatusCode::UNAUTHORIZED, text))
-        }
+        Err(_) => Ok(refused(StatusCode::UNAUTHORIZED, INVALID)),
     }
 }
 
+const INVALID: &str = "This key is not valid. Check that all of it was pasted.";
+
 /// A session of its own for each sign-in: an id that was planted before is worth nothing.
-async fn start(session: &Session, identity: &Identity, second: i64) -> Result<(), Refusal> {
+async fn start(
+    session: &Session,
+    identity: &Identity,
+    revision: u64,
+    second: i64,
+) -> Result<(), Refusal> {
     session.clear().await;
     session.cycle_id().await?;
     let ticket = Ticket {
         key_id: identity.key_id().to_string(),
         secret_version: identity.secret_version(),
+        revision,
         csrf: random_token()?,
         signed_in_at: second,
         seen_at: second,
@@ -67,11 +76,21 @@ async fn start(session: &Session, identity: &Identity, second: i64) -> Result<()
     Ok(session.save().await?)
 }
 
-pub(super) async fn sign_out(signed_in: SignedIn, fields: Fields) -> Result<Redirect, Refusal> {
+pub(super) async fn sign_out(
+    signed_in: SignedIn,
+    fields: Fields,
+) -> Result<impl IntoResponse, Refusal> {
     fields.check(&signed_in)?;
     signed_in.session.flush().await?;
-    Ok(Redirect::to("/dashboard/sign-in"))
+    Ok((CLEAR, Redirect::to("/dashboard/sign-in")))
 }
+
+/// Removes pages that the browser keeps, for Back and for scripts. Not `"cookies"`: that would end the
+/// sessions of every other site of the domain, and this session's cookie is removed by its own header.
+const CLEAR: [(HeaderName, &str); 1] = [(
+    HeaderName::from_static("clear-site-data"),
+    "\"cache\", \"storage\"",
+)];
 
 fn refused(status: StatusCode, error: &str) -> Response {
     let frame = Frame::outside();

@@ -11,6 +11,7 @@ use tower_api_key::Scope;
 use tower_api_key::record::{KeyId, KeyRecord, KeyStatus};
 use tower_sessions::Session;
 
+use super::key_trail;
 use super::refusal::Refusal;
 use super::router::{Keys, Shared};
 use crate::sessions::TICKET;
@@ -29,6 +30,8 @@ const NOTED_SECONDS: i64 = 60;
 pub(super) struct Ticket {
     pub(super) key_id: String,
     pub(super) secret_version: u32,
+    /// The revision of the key up to which it could sign in at every moment.
+    pub(super) revision: u64,
     pub(super) csrf: String,
     pub(super) signed_in_at: i64,
     pub(super) seen_at: i64,
@@ -113,7 +116,12 @@ async fn signed_in(session: &Session, shared: &Shared) -> Result<Option<SignedIn
     if !works || !record.scopes().contains(&MANAGE) {
         return Ok(None);
     }
-    if seconds - ticket.seen_at >= NOTED_SECONDS {
+    let is_changed = record.revision() != ticket.revision;
+    if is_changed && !key_trail::could_sign_in(&shared.keys, &record, ticket.revision).await? {
+        return Ok(None);
+    }
+    if is_changed || seconds - ticket.seen_at >= NOTED_SECONDS {
+        ticket.revision = record.revision();
         ticket.seen_at = seconds;
         ticket.keep(session).await?;
     }
