@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tower_api_key::manage::{DEFAULT_GRACE_PERIOD, IssuedKey, LegacyKey};
+use tower_api_key::manage::{IssuedKey, LegacyKey, ManageError};
 use tower_api_key::record::{KeyId, KeyRecord};
 use tower_api_key::store::PageRequest;
 use tower_api_key::{NewKey, Scope};
@@ -84,7 +84,16 @@ pub(crate) async fn run(command: Keys, settings: &Settings) -> Result<(), Box<dy
     match act(command, settings).await {
         // Whoever read the output has seen enough of it.
         Err(error) if is_broken_pipe(&*error) => Ok(()),
-        done => done,
+        Err(error) => Err(with_cause(error)),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// That the store failed is of no use without why.
+fn with_cause(error: Box<dyn Error>) -> Box<dyn Error> {
+    match error.downcast_ref::<ManageError>().and_then(Error::source) {
+        Some(cause) => format!("{error}: {cause}").into(),
+        None => error,
     }
 }
 
@@ -98,7 +107,7 @@ async fn act(command: Keys, settings: &Settings) -> Result<(), Box<dyn Error>> {
     if place == Place::Memory {
         return Err("expected a store that outlives this command, found memory:".into());
     }
-    let keys = stores::keys(&place).await?.acting_as(ACTOR);
+    let keys = stores::existing_keys(&place).await?.acting_as(ACTOR);
     let account = &*settings.account;
     match command {
         Keys::Create {

@@ -1,6 +1,5 @@
 //! Where the product keeps its data, and for whom.
 
-use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
@@ -37,7 +36,8 @@ impl Settings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     Memory,
-    Sqlite(PathBuf),
+    /// A path or a URL, which the store reads.
+    Sqlite(String),
     Postgres(String),
     Redis(String),
 }
@@ -50,13 +50,10 @@ impl FromStr for Place {
         let scheme = text.split_once(':').map(|(scheme, _)| scheme);
         match scheme {
             Some("memory") if text == "memory:" => Ok(Self::Memory),
-            Some("sqlite") => match text.strip_prefix("sqlite://") {
-                Some(path) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
-                _ => Err("expected a path after sqlite:// in STORE, found none".to_owned()),
-            },
+            Some("sqlite") => Ok(Self::Sqlite(text.to_owned())),
             Some("postgres" | "postgresql") => Ok(Self::Postgres(text.to_owned())),
             Some("redis" | "rediss") => Ok(Self::Redis(text.to_owned())),
-            None if !text.is_empty() => Ok(Self::Sqlite(text.into())),
+            None if !text.is_empty() => Ok(Self::Sqlite(text.to_owned())),
             _ => Err(
                 "expected a path, sqlite:///path, postgres://…, redis://… or memory: in STORE, \
                       found something else"

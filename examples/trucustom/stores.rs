@@ -1,10 +1,13 @@
 //! The stores of keys, products and sessions.
 
 use std::error::Error;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use tower_api_key::store::{CacheOptions, CachedStore, PostgresStore, RedisStore, SqliteStore};
+use tower_api_key::manage::IssuePolicy;
+use tower_api_key::store::{
+    CacheOptions, CachedStore, PostgresStore, RedisStore, SqliteOptions, SqliteStore,
+};
 use tower_api_key::{KeyManager, KeyRegistry, MemoryStore};
 
 use crate::dashboard::Keys;
@@ -12,6 +15,10 @@ use crate::database::{Outcome, Postgres, Sqlite, in_time};
 use crate::products::Products;
 use crate::sessions::Sessions;
 use crate::settings::Place;
+
+/// The most keys of an account that are not revoked. A service needs a few, and a program that creates
+/// keys in a loop is stopped early.
+const MAX_KEYS_OF_ACCOUNT: u64 = 100;
 
 /// Everything that is kept.
 pub(crate) struct Stores {
@@ -21,9 +28,10 @@ pub(crate) struct Stores {
 }
 
 impl Stores {
+    /// Opens the stores of a server, and creates what is missing.
     pub(crate) async fn open(place: &Place) -> Result<Self, Box<dyn Error>> {
-        let keys = keys(place).await?;
-        let (products, sessions) = in_time(beside(place))
+        let (keys, file) = keys(place, true).await?;
+        let (products, sessions) = in_time(beside(place, file))
             .await
             .map_err(|error| -> Box<dyn Error> { error })?;
         Ok(Self {
@@ -35,14 +43,14 @@ impl Stores {
 }
 
 /// What is kept beside the keys: products in memory where those are not in SQL.
-async fn beside(place: &Place) -> Outcome<(Products, Sessions)> {
-    let database = match place {
-        Place::Postgres(url) => {
-            let products = Products::postgres(url).await?;
-            return Ok((products, Sessions::postgres(Postgres::new(url)?).await?));
-        }
-        Place::Sqlite(path) => Sqlite::open(path)?,
-        Place::Redis(_) | Place::Memory => Sqlite::memory()?,
+async fn beside(place: &Place, file: Option<PathBuf>) -> Outcome<(Products, Sessions)> {
+    if let Place::Postgres(url) = place {
+        let products = Products::postgres(url).await?;
+        return Ok((products, Sessions::postgres(Postgres::new(url)?).await?));
+    }
+    let database = match file {
+        Some(path) => Sqlite::open(&path)?,
+        None => Sqlite::memory()?,
     };
     let products = Products::sqlite(database.clone()).await?;
     let sessions = match place {
@@ -52,30 +60,44 @@ async fn beside(place: &Place) -> Outcome<(Products, Sessions)> {
     Ok((products, sessions))
 }
 
-/// The manager of the keys alone.
-pub(crate) async fn keys(place: &Place) -> Result<Keys, Box<dyn Error>> {
+/// The manager of the keys, for a command: it creates neither a database nor tables.
+pub(crate) async fn existing_keys(place: &Place) -> Result<Keys, Box<dyn Error>> {
+    Ok(keys(place, false).await?.0)
+}
+
+/// The manager of the keys, and their file if they are in one.
+async fn keys(place: &Place, create: bool) -> Result<(Keys, Option<PathBuf>), Box<dyn Error>> {
+    let mut file = None;
     let store: Arc<dyn KeyRegistry> = match place {
         Place::Memory => Arc::new(MemoryStore::new()),
-        Place::Sqlite(path) => {
-            let store = SqliteStore::connect(text(path)?).await?;
-            store.migrate().await?;
-            // A look-up takes microseconds: no cache is needed.
+        Place::Sqlite(url) => {
+            let options = SqliteOptions::new();
+            let store = if create {
+                let store = SqliteStore::connect_with(url, options).await?;
+                store.migrate().await?;
+                store
+            } else {
+                SqliteStore::connect_with(url, options.with_existing_file()).await?
+            };
+            file = Some(store.path().to_owned());
+            // A lookup takes microseconds: no cache is needed.
             Arc::new(store)
         }
         Place::Postgres(url) => {
             let store = PostgresStore::connect(url).await?;
-            store.migrate().await?;
+            if create {
+                store.migrate().await?;
+            }
             Arc::new(CachedStore::watching(store, CacheOptions::new())?)
         }
         Place::Redis(url) => {
             let store = RedisStore::connect(url).await?;
-            store.migrate().await?;
+            if create {
+                store.migrate().await?;
+            }
             Arc::new(CachedStore::watching(store, CacheOptions::new())?)
         }
     };
-    Ok(KeyManager::new(store))
-}
-
-fn text(path: &Path) -> Result<&str, &'static str> {
-    path.to_str().ok_or("expected a path in UTF-8")
+    let policy = IssuePolicy::new().with_max_keys_of_owner(MAX_KEYS_OF_ACCOUNT);
+    Ok((KeyManager::new(store).with_issue_policy(policy), file))
 }

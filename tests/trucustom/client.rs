@@ -58,6 +58,27 @@ impl Client {
         Ok(cookie.split(';').next().unwrap().to_owned())
     }
 
+    /// Fills in the dashboard's form for a key, and sends it.
+    pub(crate) async fn create_key(&self, cookie: &str) -> Result<(StatusCode, String), Error> {
+        let session = || (COOKIE, cookie.to_owned());
+        let form = self.request("GET", "/dashboard/keys/new", [session()], String::new());
+        let form = text(form.await?).await;
+        let field = |name: &str| {
+            let start = format!("name=\"{name}\" value=\"");
+            let (_, rest) = form.split_once(&start).unwrap();
+            rest.split_once('"').unwrap().0
+        };
+        let body = format!(
+            "csrf={}&token={}&name=CI&scope=read&expiration=90",
+            field("csrf"),
+            field("token")
+        );
+        let headers = [session(), (CONTENT_TYPE, FORM.to_owned())];
+        let answer = self.request("POST", "/dashboard/keys", headers, body);
+        let answer = answer.await?;
+        Ok((answer.status(), text(answer).await))
+    }
+
     /// Whether the cookie is that of a session.
     pub(crate) async fn is_signed_in(&self, cookie: &str) -> bool {
         let cookie = (COOKIE, cookie.to_owned());
@@ -81,4 +102,9 @@ impl Client {
         let request = request.body(Full::new(body.into())).unwrap();
         self.http.request(request).await
     }
+}
+
+async fn text(answer: Response<hyper::body::Incoming>) -> String {
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(body.to_vec()).unwrap()
 }

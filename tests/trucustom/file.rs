@@ -2,6 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
+
+use tokio::runtime::Runtime;
+use tower_api_key::store::SqliteStore;
 
 /// It is removed with what SQLite keeps beside it.
 pub(crate) struct DatabaseFile(PathBuf);
@@ -10,6 +14,21 @@ impl DatabaseFile {
     pub(crate) fn new(name: &str) -> Self {
         let file = Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.db")));
         file.remove();
+        file
+    }
+
+    /// A database that a server has started on before.
+    pub(crate) fn with_tables(name: &str) -> Self {
+        let file = Self::new(name);
+        let make = || {
+            let runtime = Runtime::new().unwrap();
+            runtime.block_on(async {
+                let store = SqliteStore::connect(file.path()).await.unwrap();
+                store.migrate().await.unwrap();
+            });
+        };
+        // Tests have runtimes of their own.
+        thread::scope(|scope| scope.spawn(make).join()).unwrap();
         file
     }
 

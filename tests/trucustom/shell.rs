@@ -15,7 +15,7 @@ struct Shell(DatabaseFile);
 
 impl Shell {
     fn new(name: &str) -> Self {
-        Self(DatabaseFile::new(name))
+        Self(DatabaseFile::with_tables(name))
     }
 
     fn keys(&self, arguments: &[&str], input: &str) -> Output {
@@ -226,7 +226,7 @@ fn what_the_walk_through_says_works() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_secret_that_cannot_be_printed_is_told_of() {
-    let file = DatabaseFile::new("cli_full");
+    let file = DatabaseFile::with_tables("cli_full");
     let keys = |arguments: &[&str], output: Stdio| {
         let mut keys = command("trucustom");
         keys.arg("keys").args(arguments).env("STORE", file.path());
@@ -251,7 +251,7 @@ fn a_secret_that_cannot_be_printed_is_told_of() {
 
 #[test]
 fn what_an_import_refuses_is_told_whoever_reads_the_rest() {
-    let file = DatabaseFile::new("cli_pipe");
+    let file = DatabaseFile::with_tables("cli_pipe");
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let mut import = command("trucustom");
@@ -282,6 +282,11 @@ fn what_cannot_be_done_is_a_clear_error() {
         shell.fails(&[command, nobody], "", &missing);
         shell.fails(&[command, "key_1"], "", "invalid value 'key_1'");
     }
+    shell.fails(
+        &["--store", "sqlite://a.db?mode=ro", "list"],
+        "",
+        "error: mode=ro is not supported in an sqlite URL; expected mode=rw or mode=rwc",
+    );
     shell.fails(
         &["create", "", "--scope", "read"],
         "",

@@ -133,7 +133,7 @@ fn what_keeps_it_from_starting_is_one_clear_line() {
     ] {
         does_not_start(&[("STORE", bad)], expected);
     }
-    let message = "error: expected a path after sqlite:// in STORE, found none\n";
+    let message = "error: expected the path of a database, found none\n";
     does_not_start(&[("STORE", "sqlite://")], message);
     let message = "error: expected the directory /no/such/directory, found none";
     does_not_start(&[("STORE", "/no/such/directory/a.db")], message);

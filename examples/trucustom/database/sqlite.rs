@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Mutex;
 
 use super::Outcome;
@@ -21,10 +21,13 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
+    /// The file must exist: the store of the keys creates it, for its owner alone.
     pub(crate) fn open(path: &Path) -> rusqlite::Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let open = || Connection::open_with_flags(path, flags);
         Ok(Self {
-            writer: shared(Connection::open(path)?),
-            reader: shared(Connection::open(path)?),
+            writer: shared(open()?),
+            reader: shared(open()?),
         })
     }
 
