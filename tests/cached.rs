@@ -6,8 +6,6 @@ mod support;
 
 #[path = "cached/changes.rs"]
 mod changes;
-#[path = "cached/clock.rs"]
-mod clock;
 #[path = "cached/feed.rs"]
 mod feed;
 #[path = "cached/kit.rs"]

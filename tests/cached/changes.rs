@@ -7,8 +7,8 @@ use tower_api_key::store::{CachedStore, FeedEvent, KeyStore};
 use tower_api_key::{KeyManager, KeyRegistry, MemoryStore, NewKey, Verifier};
 
 use crate::kit::{
-    Script, begin, cached, digest, exact, find, id, known, record, revocation, rotation, settle,
-    watching, word,
+    Script, begin, cached, digest, exact, find, id, known, lasting, record, revocation, rotation,
+    settle, watching, word,
 };
 use crate::support::changes::context;
 
@@ -251,7 +251,7 @@ async fn a_read_is_never_older_than_a_change_that_has_returned() {
 
     let store = MemoryStore::from_records([record(1)]).unwrap();
     let slow = crate::support::stores::Yielding(store.clone());
-    let cached = CachedStore::watching(Told(slow, store.clone()), exact()).unwrap();
+    let cached = CachedStore::watching(Told(slow, store.clone()), lasting()).unwrap();
     let (written, done) = (
         Arc::new(AtomicU64::new(0)),
         Arc::new(AtomicBool::new(false)),

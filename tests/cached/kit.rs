@@ -22,6 +22,8 @@ use tower_api_key::{KeyRegistry, MemoryStore};
 use crate::support::stores::Found;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
+/// Longer than any test takes.
+pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 pub(crate) const MOMENT: Duration = Duration::from_millis(1);
 
 /// As long as that, less a moment.
@@ -269,11 +271,18 @@ impl ChangeFeed for Script {
     }
 }
 
-/// Options without jitter, so that every end is exact, and with a clock that can be paused.
+/// Options without jitter, so that every expiration is exact.
 pub(crate) fn exact() -> CacheOptions {
-    CacheOptions::new()
-        .with_jitter_percent(0)
-        .with_tokio_clock()
+    CacheOptions::new().with_jitter_percent(0)
+}
+
+/// Options by which nothing expires while a test runs that cannot pause the clock.
+pub(crate) fn lasting() -> CacheOptions {
+    exact()
+        .with_time_to_live(HOUR)
+        .with_negative_time_to_live(HOUR)
+        .with_fallback_time_to_live(HOUR)
+        .with_look_up_deadline(HOUR)
 }
 
 pub(crate) fn cached(store: &Script) -> CachedStore<Script> {
@@ -286,6 +295,8 @@ pub(crate) fn watching(store: &Script) -> CachedStore<Script> {
 
 /// What the cache knows without asking, in one word; asked so often that the key is hot, and the
 /// thread has a copy of it when it is asked next.
+///
+/// Only for a paused clock or [`lasting`] options: nothing may expire between two of the questions.
 pub(crate) fn known<S: KeyStore>(cached: &CachedStore<S>, number: u32) -> &'static str {
     let known = || match cached.find_now(&digest(number)) {
         None => "nothing",

@@ -10,7 +10,9 @@ use tower_api_key::clock::ManualClock;
 use tower_api_key::denial::DenialKind;
 use tower_api_key::store::{CachedStore, KeyStore};
 
-use crate::kit::{MOMENT, SECOND, Script, cached, digest, exact, find, id, just_before, known};
+use crate::kit::{
+    MOMENT, SECOND, Script, cached, digest, exact, find, id, just_before, known, lasting,
+};
 use crate::support::START;
 
 #[tokio::test(start_paused = true)]
@@ -153,7 +155,7 @@ async fn what_is_held_is_bounded_and_what_is_used_stays() {
 #[test]
 fn what_is_remembered_needs_no_runtime() {
     let store = Script::with([1]);
-    let cached = cached(&store);
+    let cached = CachedStore::new(store.clone(), lasting()).unwrap();
     let error = futures::executor::block_on(cached.find(&digest(1))).unwrap_err();
     assert_eq!(
         error.to_string(),

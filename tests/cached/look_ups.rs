@@ -10,7 +10,7 @@ use tower_api_key::testing::{Fault, FaultyStore};
 use tower_api_key::{KeyRegistry, Verifier};
 
 use crate::kit::{
-    MOMENT, SECOND, Script, begin, cached, digest, exact, find, just_before, known, settle,
+    MOMENT, SECOND, Script, begin, cached, digest, exact, find, just_before, known, lasting, settle,
 };
 use crate::support::UNKNOWN;
 use crate::support::changes::context;
@@ -18,7 +18,7 @@ use crate::support::changes::context;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_herd_makes_one_look_up() {
     let store = Script::with([1]);
-    let cached = cached(&store);
+    let cached = CachedStore::new(store.clone(), lasting()).unwrap();
     let gate = store.hold_before_reading();
     let herd: Vec<_> = (0..10_000)
         .map(|_| {
@@ -228,7 +228,7 @@ async fn a_cache_fills_with_keys_that_exist_at_any_rate() {
 #[tokio::test]
 async fn a_look_up_whose_runtime_ends_fails() {
     let store = Script::with([1]);
-    let cached = cached(&store);
+    let cached = CachedStore::new(store.clone(), lasting()).unwrap();
     let _gate = store.hold_before_reading();
     let other = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)

@@ -80,6 +80,7 @@ fn extremes_work() {
         .with_unknown_keys_per_second(Some(1));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
+        .start_paused(true)
         .build()
         .unwrap();
     for options in [most, least] {

@@ -4,14 +4,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant as StdInstant};
 
 use foldhash::quality::RandomState;
+use tokio::time::Instant;
 
 use super::bounded::BoundedMap;
 use super::changes::Changes;
-use super::clock::{Clock, Moment, NEVER, nanoseconds};
-use super::entry::{Entry, Life};
+use super::entry::{Entry, Life, Moment, NEVER, nanoseconds};
 use super::flight::{Answer, Flight};
 use super::observer::CacheEvent;
 use super::options::CacheOptions;
@@ -27,7 +27,8 @@ use crate::store::replica;
 /// All of a cache but the store. Answers from memory take no lock.
 pub(super) struct Core {
     pub(super) options: CacheOptions,
-    pub(super) clock: Clock,
+    /// The start of the cache's time. It is tokio's, so that a test can pause and advance it.
+    began: Instant,
     jitter: RandomState,
     has_feed: bool,
     pub(super) keys: BoundedMap<Entry>,
@@ -87,11 +88,7 @@ impl Core {
             },
         };
         Self {
-            clock: if options.tokio_clock {
-                Clock::tokio()
-            } else {
-                Clock::fastest()
-            },
+            began: Instant::now(),
             jitter: RandomState::default(),
             has_feed,
             keys: BoundedMap::new(options.capacity),
@@ -109,25 +106,22 @@ impl Core {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    #[inline]
+    pub(super) fn now(&self) -> Moment {
+        nanoseconds(self.began.elapsed())
+    }
+
+    /// The moment of an instant, or one before; the first, for what was earlier.
+    pub(super) fn moment(&self, instant: StdInstant) -> Moment {
+        // Now first, so that what passes until the instant's age is known makes it older.
+        let now = self.now();
+        now.saturating_sub(nanoseconds(Instant::from_std(instant).elapsed()))
+    }
+
     /// The answer from memory, if there is one.
     #[inline]
     pub(super) fn answer_now(&self, digest: &KeyDigest) -> Option<Answer> {
-        self.answer_at(self.clock.at_latest(), digest)
-            .or_else(|| self.answer_exactly(digest))
-    }
-
-    /// The answer from memory, if there is one though the fast reading of the clock left it open.
-    #[cold]
-    fn answer_exactly(&self, digest: &KeyDigest) -> Option<Answer> {
-        if self.clock.is_exact() {
-            return None;
-        }
-        self.answer_at(self.clock.now(), digest)
-    }
-
-    /// The answer from memory, if there is one until that moment.
-    #[inline]
-    fn answer_at(&self, now: Moment, digest: &KeyDigest) -> Option<Answer> {
+        let now = self.now();
         // Before anything is read that it stands for.
         let number = self.keys.generation().current();
         // Before the entry is read: a proof that comes later may follow upon a change of it.
@@ -216,7 +210,7 @@ impl Core {
     pub(super) fn note_proof(&self, as_of: Moment) {
         let mut state = self.state();
         state.feed_lost = false;
-        let proven_until = self.end_of_proof(as_of.min(self.clock.now()));
+        let proven_until = self.end_of_proof(as_of.min(self.now()));
         let before = match self.proven_until.load(Ordering::Relaxed) {
             NEVER => 0,
             before => before,
@@ -229,7 +223,7 @@ impl Core {
         let mut state = self.state();
         state.feed_lost = true;
         if self.proven_until.load(Ordering::Relaxed) == NEVER {
-            let proven_until = self.end_of_proof(self.clock.now());
+            let proven_until = self.end_of_proof(self.now());
             self.set_proven_until(proven_until);
         }
     }
@@ -254,7 +248,7 @@ impl Core {
     pub(super) fn feed_state(&self, state: &State) -> FeedState {
         if !self.has_feed {
             FeedState::Absent
-        } else if state.feed_lost || self.clock.now() >= self.proven_until.load(Ordering::Relaxed) {
+        } else if state.feed_lost || self.now() >= self.proven_until.load(Ordering::Relaxed) {
             FeedState::Behind
         } else {
             FeedState::Current

@@ -1,9 +1,22 @@
 //! What is remembered of one digest, and until when it answers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::clock::Moment;
 use crate::record::key::KeyRecord;
+
+/// A moment, in nanoseconds since the cache was made.
+pub(super) type Moment = u64;
+
+/// A moment that never comes.
+pub(super) const NEVER: Moment = u64::MAX;
+
+/// Saturates after 584 years.
+#[inline]
+pub(super) fn nanoseconds(duration: Duration) -> u64 {
+    let seconds = duration.as_secs().saturating_mul(1_000_000_000);
+    seconds.saturating_add(duration.subsec_nanos().into())
+}
 
 /// How long something is remembered.
 #[derive(Clone, Copy)]

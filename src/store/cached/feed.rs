@@ -9,7 +9,7 @@ impl FeedListener for Core {
             FeedEvent::Added(id) => self.forget(&[id], true),
             FeedEvent::Changed(id) => self.forget(&[id], false),
             FeedEvent::Reset => self.forget_all(),
-            FeedEvent::CaughtUp { as_of } => self.note_proof(self.clock.moment(as_of)),
+            FeedEvent::CaughtUp { as_of } => self.note_proof(self.moment(as_of)),
             FeedEvent::InStep => self.note_in_step(),
             FeedEvent::Lost => self.note_lost(),
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::clock::Moment;
+use super::entry::Moment;
 use crate::record::key::KeyRecord;
 use crate::store::error::{StoreError, StoreErrorKind};
 

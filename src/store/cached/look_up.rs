@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use super::clock::{Moment, nanoseconds};
 use super::core::{Core, State};
-use super::entry::{Entry, Life};
+use super::entry::{Entry, Life, Moment, nanoseconds};
 use super::flight::{Answer, Flight, Found, Landing};
 use super::observer::CacheEvent;
 use crate::key::digest::KeyDigest;
@@ -44,7 +43,7 @@ impl LookUp {
         if let Some(answer) = core.answer_now(digest) {
             return Way::Answered(Ok(answer));
         }
-        let now = core.clock.now();
+        let now = core.now();
         let deadline = nanoseconds(core.options.look_up_deadline);
         if let Some(flight) = state.flights.get(digest)
             && now < flight.began.saturating_add(deadline)
@@ -84,7 +83,7 @@ impl LookUp {
     /// Ends the look-up: remembers what was found, and tells those who wait.
     pub(super) fn land(mut self, found: Found) {
         let mut state = self.core.state();
-        let now = self.core.clock.now();
+        let now = self.core.now();
         let found = found.and_then(|answer| self.checked(answer));
         self.leave(&mut state);
         if let (Ok(Some(_)), Some(counts_until)) = (&found, self.counts_until)

@@ -2,7 +2,6 @@
 
 pub(crate) mod bounded;
 pub(crate) mod changes;
-pub(crate) mod clock;
 pub(crate) mod core;
 pub(crate) mod entry;
 pub(crate) mod feed;

@@ -29,7 +29,6 @@ pub struct CacheOptions {
     pub(super) unknown_keys_per_second: Option<u32>,
     pub(super) look_up_deadline: Duration,
     pub(super) stale_if_error: Option<Duration>,
-    pub(super) tokio_clock: bool,
     pub(super) observer: Arc<dyn CacheObserver>,
 }
 
@@ -47,7 +46,6 @@ impl CacheOptions {
             unknown_keys_per_second: Some(10_000),
             look_up_deadline: Duration::from_secs(1),
             stale_if_error: None,
-            tokio_clock: false,
             observer: Arc::new(()),
         }
     }
@@ -181,18 +179,6 @@ impl CacheOptions {
         }
     }
 
-    /// Goes by tokio's clock, which a test can pause and advance. Default: by the fastest that the
-    /// system has, which nobody can pause.
-    ///
-    /// Either is exact. On Linux, an answer from memory takes some 20 ns longer by tokio's.
-    #[must_use]
-    pub fn with_tokio_clock(self) -> Self {
-        Self {
-            tokio_clock: true,
-            ..self
-        }
-    }
-
     /// Tells this observer when the feed is lost or restored, and when a record that is out of
     /// date answers. Default: nobody.
     #[must_use]
@@ -265,7 +251,6 @@ impl fmt::Debug for CacheOptions {
             .field("unknown_keys_per_second", &self.unknown_keys_per_second)
             .field("look_up_deadline", &self.look_up_deadline)
             .field("stale_if_error", &self.stale_if_error)
-            .field("tokio_clock", &self.tokio_clock)
             .finish_non_exhaustive()
     }
 }

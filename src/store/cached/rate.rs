@@ -1,6 +1,6 @@
 //! A bound on how often something happens.
 
-use super::clock::Moment;
+use super::entry::Moment;
 
 /// Lets so many through in a second: at most that many at once, and then one after the other.
 pub(super) struct Rate {

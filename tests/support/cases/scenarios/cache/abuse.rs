@@ -14,7 +14,7 @@ use tower_api_key::ApiKeyLayer;
 use tower_layer::Layer;
 
 use super::far::Far;
-use super::kit::{SECOND, cached, exact, just_before, options, settle};
+use super::kit::{SECOND, cached, exact, just_before, lasting, options, settle};
 use crate::scenarios::kit::{get, status};
 
 const OK: StatusCode = StatusCode::OK;
@@ -84,7 +84,7 @@ async fn waiting(layer: &ApiKeyLayer, key: &str, count: usize) -> Vec<Pending> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sc_neg_4_a_herd_makes_one_look_up() {
     let far = Far::new();
-    let layer = ApiKeyLayer::new(cached(&far, options()));
+    let layer = ApiKeyLayer::new(cached(&far, lasting()));
     let fresh = far.issue().await;
     let gates = far.hold();
     let herd = waiting(&layer, fresh.key.expose_secret(), 1_000).await;

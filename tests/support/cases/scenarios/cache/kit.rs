@@ -18,9 +18,18 @@ pub(crate) fn just_before(end: Duration) -> Duration {
     end.saturating_sub(MOMENT)
 }
 
-/// The default options of every cache here, for tokio's paused time.
+/// The default options of every cache here.
 pub(crate) fn options() -> CacheOptions {
-    CacheOptions::new().with_tokio_clock()
+    CacheOptions::new()
+}
+
+/// Options by which nothing expires while a test runs that cannot pause the clock.
+pub(crate) fn lasting() -> CacheOptions {
+    let hour = SECOND * 3_600;
+    options()
+        .with_time_to_live(hour)
+        .with_fallback_time_to_live(hour)
+        .with_look_up_deadline(hour)
 }
 
 /// Without jitter, so that every end is exact.

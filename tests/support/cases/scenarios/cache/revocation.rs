@@ -18,7 +18,9 @@ use tower_api_key::store::{
 use tower_api_key::{ApiKeyLayer, Denial, KeyManager, MemoryStore};
 
 use super::far::Far;
-use super::kit::{MOMENT, SECOND, begin, cached, exact, just_before, options, settle, watching};
+use super::kit::{
+    MOMENT, SECOND, begin, cached, exact, just_before, lasting, options, settle, watching,
+};
 use crate::scenarios::kit::{answer, doc_text, new_key, status};
 
 const OK: StatusCode = StatusCode::OK;
@@ -208,7 +210,7 @@ async fn sc_rev_7_no_look_up_puts_back_what_was_revoked_meanwhile() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sc_rev_7_threads_that_race_with_a_revocation_do_not_undo_it() {
     let store = MemoryStore::new();
-    let cached = CachedStore::watching(Yields(store.clone()), options()).unwrap();
+    let cached = CachedStore::watching(Yields(store.clone()), lasting()).unwrap();
     let layer = ApiKeyLayer::new(cached);
     let keys = KeyManager::new(store);
     for _ in 0..300 {
