@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::ends::{End, EnforcedEnds};
 use crate::clock::Clock;
 use crate::denial::{Denial, DenialKind};
 use crate::identity::Identity;
@@ -21,7 +20,6 @@ pub(crate) fn judge(
     record: Option<Arc<KeyRecord>>,
     digest: &KeyDigest,
     clock: &dyn Clock,
-    ends: &EnforcedEnds,
 ) -> Result<Identity, Denial> {
     let record = record.ok_or_else(|| Denial::new(DenialKind::Unknown))?;
     let versions = record.secret_versions();
@@ -32,7 +30,7 @@ pub(crate) fn judge(
         .ok_or_else(|| Denial::new(DenialKind::Unknown))?;
 
     let presented = &versions[version];
-    match standing(&record, presented, clock, ends) {
+    match standing(&record, presented, clock) {
         Ok(()) => Ok(Identity::new(record, version)),
         Err(kind) => Err(Denial::new(kind).of_key(record.id(), presented.number())),
     }
@@ -43,7 +41,6 @@ fn standing(
     record: &KeyRecord,
     secret: &SecretVersion,
     clock: &dyn Clock,
-    ends: &EnforcedEnds,
 ) -> Result<(), DenialKind> {
     if record.revocation().is_some() {
         return Err(DenialKind::Revoked);
@@ -59,11 +56,10 @@ fn standing(
     if now < Timestamp::UNIX_EPOCH {
         return Err(DenialKind::ClockUnset);
     }
-    if expires_at.is_some_and(|at| ends.have(End::of_key(record.id(), at), now)) {
+    if expires_at.is_some_and(|at| now >= at) {
         return Err(DenialKind::Expired);
     }
-    let of_secret = |at| End::of_secret(record.id(), secret.number(), at);
-    if retires_at.is_some_and(|at| ends.have(of_secret(at), now)) {
+    if retires_at.is_some_and(|at| now >= at) {
         return Err(DenialKind::Superseded);
     }
     Ok(())

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::check::judge;
-use super::ends::EnforcedEnds;
 use crate::clock::{Clock, SystemClock};
 use crate::denial::{Denial, DenialKind};
 use crate::identity::Identity;
@@ -24,12 +23,8 @@ use crate::store::key_store::KeyStore;
 /// The layer has one inside. On its own it serves whatever is not HTTP: messages of a WebSocket,
 /// a queue, a line protocol. Clones share one store and are cheap.
 ///
-/// A key or secret that it has refused because its end had come, it refuses for as long as it or a
-/// clone of it lives, whatever the clock says later, unless that end is changed: a clock that steps
-/// back revives no such key. So one that ran ahead by mistake costs the keys with an end that were
-/// sent meanwhile, and no others. It remembers the latest 8,192 of those ends, in about half a
-/// megabyte; beyond these it refuses every key with an end up to the latest one that it forgot.
-/// Another verifier, in this process or elsewhere, knows nothing of it.
+/// Expiration follows the clock and nothing else: when the clock steps back, a key that had expired
+/// is valid again until the clock passes its expiration once more.
 ///
 /// ```
 /// use tower_api_key::{KeyManager, MemoryStore, NewKey};
@@ -55,7 +50,6 @@ struct Parts {
     formats: KeyFormats,
     hasher: KeyHasher,
     clock: Arc<dyn Clock>,
-    ends: EnforcedEnds,
 }
 
 impl Verifier {
@@ -66,7 +60,6 @@ impl Verifier {
             formats: KeyFormats::one(KeyFormat::default()),
             hasher: KeyHasher::sha256(),
             clock: Arc::new(SystemClock::new()),
-            ends: EnforcedEnds::new(),
         }))
     }
 
@@ -176,7 +169,7 @@ impl Verifier {
         digest: &KeyDigest,
     ) -> Result<Identity, Denial> {
         let record = found.map_err(Denial::store_failed)?;
-        judge(record, digest, &*self.0.clock, &self.0.ends)
+        judge(record, digest, &*self.0.clock)
     }
 
     /// A verifier of its own with changed parts; clones of this one keep theirs.
@@ -186,7 +179,6 @@ impl Verifier {
             formats: self.0.formats.clone(),
             hasher: self.0.hasher.clone(),
             clock: self.0.clock.clone(),
-            ends: EnforcedEnds::new(),
         };
         change(&mut parts);
         Self(Arc::new(parts))
