@@ -3,12 +3,12 @@
 use tower_api_key::denial::DenialKind;
 use tower_api_key::key::{ApiKey, KeyFormat, KeyHasher};
 use tower_api_key::record::{KeyChange, KeyRecord, SecretVersion};
-use tower_api_key::store::{CachedStore, FeedEvent, KeyStore};
+use tower_api_key::store::{CacheOptions, CachedStore, FeedEvent, KeyStore};
 use tower_api_key::{KeyManager, KeyRegistry, MemoryStore, NewKey, Verifier};
 
 use crate::kit::{
-    Script, begin, cached, digest, exact, find, id, known, lasting, record, revocation, rotation,
-    settle, watching, word,
+    Script, begin, cached, digest, find, id, known, lasting, record, revocation, rotation, settle,
+    watching, word,
 };
 use crate::support::changes::context;
 
@@ -218,7 +218,7 @@ async fn a_digest_that_changes_hands_is_found_under_its_new_key() {
 #[tokio::test(start_paused = true)]
 async fn two_caches_over_one_store_see_each_others_changes_at_once() {
     let store = MemoryStore::new();
-    let node = || CachedStore::watching(store.clone(), exact()).unwrap();
+    let node = || CachedStore::watching(store.clone(), CacheOptions::new()).unwrap();
     let (here, there) = (KeyManager::new(node()), KeyManager::new(node()));
     let issued = here.issue(NewKey::new("acct_42", "CI")).await.unwrap();
     let (id, key) = (issued.record.id(), issued.key);

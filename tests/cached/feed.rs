@@ -6,12 +6,12 @@ use std::time::Duration;
 use tokio::time::{Instant, advance};
 use tower_api_key::record::KeyId;
 use tower_api_key::store::{
-    CacheEvent, CachedStore, ChangeFeed, FeedEvent, FeedListener, FeedState,
+    CacheEvent, CacheOptions, CachedStore, ChangeFeed, FeedEvent, FeedListener, FeedState,
 };
 use tower_api_key::{KeyRegistry, MemoryStore};
 
 use crate::kit::{
-    Events, MOMENT, SECOND, Script, exact, find, id, just_before, known, record, revocation,
+    Events, MOMENT, SECOND, Script, earliest_end, find, id, just_before, known, record, revocation,
     watching,
 };
 use crate::support::changes::context;
@@ -23,9 +23,10 @@ async fn in_step_the_whole_time_to_live_counts() {
     store.tell(FeedEvent::InStep);
     assert_eq!(cached.feed_state(), FeedState::Current);
     find(&cached, 1).await;
-    advance(just_before(SECOND * 60)).await;
+    let earliest = just_before(earliest_end(SECOND * 60));
+    advance(earliest).await;
     assert_eq!(known(&cached, 1), "active");
-    advance(MOMENT).await;
+    advance(SECOND * 60 - earliest).await;
     assert_eq!(known(&cached, 1), "nothing");
 }
 
@@ -239,7 +240,7 @@ async fn a_told_change_is_forgotten_at_once_and_alone() {
 #[tokio::test(start_paused = true)]
 async fn the_observer_hears_of_a_loss_and_of_its_end() {
     let (store, events) = (Script::with([1]), Events::default());
-    let cached = CachedStore::watching(store.clone(), events.observe(exact())).unwrap();
+    let cached = CachedStore::watching(store.clone(), events.observe(CacheOptions::new())).unwrap();
     store.tell(FeedEvent::InStep);
     assert_eq!(events.take(), []);
     store.tell(FeedEvent::Lost);
@@ -265,7 +266,7 @@ async fn the_observer_hears_of_a_loss_and_of_its_end() {
 #[tokio::test(start_paused = true)]
 async fn an_observer_that_panics_harms_nothing() {
     let store = Script::with([1]);
-    let options = exact().with_observer(|event: CacheEvent| panic!("{event:?}"));
+    let options = CacheOptions::new().with_observer(|event: CacheEvent| panic!("{event:?}"));
     let cached = CachedStore::watching(store.clone(), options).unwrap();
     store.tell(FeedEvent::Lost);
     assert_eq!(find(&cached, 1).await, "active");
@@ -278,9 +279,9 @@ async fn an_observer_that_panics_harms_nothing() {
 #[tokio::test(start_paused = true)]
 async fn without_a_feed_there_is_nothing_to_lose() {
     let (store, events) = (Script::with([1]), Events::default());
-    let cached = CachedStore::new(store.clone(), events.observe(exact())).unwrap();
+    let cached = CachedStore::new(store.clone(), events.observe(CacheOptions::new())).unwrap();
     find(&cached, 1).await;
-    advance(SECOND * 59).await;
+    advance(just_before(earliest_end(SECOND * 60))).await;
     assert_eq!(
         (known(&cached, 1), cached.feed_state()),
         ("active", FeedState::Absent)
@@ -305,7 +306,7 @@ async fn a_cache_passes_on_what_it_hears() {
         }
     }
     let store = MemoryStore::from_records([record(1)]).unwrap();
-    let cached = CachedStore::watching(store.clone(), exact()).unwrap();
+    let cached = CachedStore::watching(store.clone(), CacheOptions::new()).unwrap();
     find(&cached, 1).await;
     let asks = Arc::new(Asks {
         cached: Mutex::new(Some(cached.clone())),
@@ -321,7 +322,7 @@ async fn a_cache_passes_on_what_it_hears() {
     let changed = FeedEvent::Changed(id(1));
     assert_eq!(heard, [(FeedEvent::InStep, true), (changed, false)]);
 
-    let blind = CachedStore::new(store.clone(), exact()).unwrap();
+    let blind = CachedStore::new(store.clone(), CacheOptions::new()).unwrap();
     blind.watch(Arc::downgrade(&listener));
     let heard = std::mem::take(&mut *asks.heard.lock().unwrap());
     assert_eq!(heard, [(FeedEvent::Lost, false)]);

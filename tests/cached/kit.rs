@@ -26,6 +26,11 @@ pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 pub(crate) const MOMENT: Duration = Duration::from_millis(1);
 
+/// The jitter lets what lives this long expire no earlier than this.
+pub(crate) fn earliest_end(time_to_live: Duration) -> Duration {
+    time_to_live / 10 * 9
+}
+
 /// As long as that, less a moment.
 pub(crate) fn just_before(end: Duration) -> Duration {
     end.saturating_sub(MOMENT)
@@ -271,14 +276,9 @@ impl ChangeFeed for Script {
     }
 }
 
-/// Options without jitter, so that every expiration is exact.
-pub(crate) fn exact() -> CacheOptions {
-    CacheOptions::new().with_jitter_percent(0)
-}
-
 /// Options by which nothing expires while a test runs that cannot pause the clock.
 pub(crate) fn lasting() -> CacheOptions {
-    exact()
+    CacheOptions::new()
         .with_time_to_live(HOUR)
         .with_negative_time_to_live(HOUR)
         .with_fallback_time_to_live(HOUR)
@@ -286,11 +286,11 @@ pub(crate) fn lasting() -> CacheOptions {
 }
 
 pub(crate) fn cached(store: &Script) -> CachedStore<Script> {
-    CachedStore::new(store.clone(), exact()).unwrap()
+    CachedStore::new(store.clone(), CacheOptions::new()).unwrap()
 }
 
 pub(crate) fn watching(store: &Script) -> CachedStore<Script> {
-    CachedStore::watching(store.clone(), exact()).unwrap()
+    CachedStore::watching(store.clone(), CacheOptions::new()).unwrap()
 }
 
 /// What the cache knows without asking, in one word; asked so often that the key is hot, and the

@@ -8,10 +8,10 @@ use tower_api_key::KeyManager;
 use tower_api_key::NewKey;
 use tower_api_key::clock::ManualClock;
 use tower_api_key::denial::DenialKind;
-use tower_api_key::store::{CachedStore, KeyStore};
+use tower_api_key::store::{CacheOptions, CachedStore, KeyStore};
 
 use crate::kit::{
-    MOMENT, SECOND, Script, cached, digest, exact, find, id, just_before, known, lasting,
+    MOMENT, SECOND, Script, cached, digest, earliest_end, find, id, just_before, known, lasting,
 };
 use crate::support::START;
 
@@ -21,10 +21,11 @@ async fn a_key_is_remembered_for_its_time_to_live_and_no_longer() {
     let cached = cached(&store);
     assert_eq!(known(&cached, 1), "nothing");
     assert_eq!(find(&cached, 1).await, "active");
-    advance(just_before(SECOND * 60)).await;
+    let earliest = just_before(earliest_end(SECOND * 60));
+    advance(earliest).await;
     assert_eq!((known(&cached, 1), store.asked()), ("active", 1));
     assert_eq!((find(&cached, 1).await, store.asked()), ("active", 1));
-    advance(MOMENT).await;
+    advance(SECOND * 60 - earliest).await;
     assert_eq!(known(&cached, 1), "nothing");
     assert_eq!((find(&cached, 1).await, store.asked()), ("active", 2));
     assert_eq!(known(&cached, 1), "active");
@@ -35,9 +36,10 @@ async fn that_a_key_is_unknown_is_remembered_for_its_own_time() {
     let store = Script::default();
     let cached = cached(&store);
     assert_eq!(find(&cached, 1).await, "unknown");
-    advance(just_before(SECOND * 5)).await;
+    let earliest = just_before(earliest_end(SECOND * 5));
+    advance(earliest).await;
     assert_eq!((known(&cached, 1), store.asked()), ("unknown", 1));
-    advance(MOMENT).await;
+    advance(SECOND * 5 - earliest).await;
     assert_eq!(known(&cached, 1), "nothing");
     assert_eq!((find(&cached, 1).await, store.asked()), ("unknown", 2));
 }
@@ -46,22 +48,26 @@ async fn that_a_key_is_unknown_is_remembered_for_its_own_time() {
 #[tokio::test(start_paused = true)]
 async fn a_life_begins_when_the_look_up_does() {
     let store = Script::with([1]);
-    let cached = cached(&store);
+    let options = CacheOptions::new().with_look_up_deadline(SECOND * 30);
+    let cached = CachedStore::new(store.clone(), options).unwrap();
     let gate = store.hold_after_reading();
     let finding = crate::kit::begin(&cached, 1).await;
-    advance(SECOND / 2).await;
+    // By more than the jitter.
+    let took = SECOND * 10;
+    advance(took).await;
     gate.add_permits(1);
     assert_eq!(finding.await.unwrap(), "active");
-    advance(just_before(SECOND * 59 + SECOND / 2)).await;
+    let earliest = just_before(earliest_end(SECOND * 60) - took);
+    advance(earliest).await;
     assert_eq!(known(&cached, 1), "active");
-    advance(MOMENT).await;
+    advance(SECOND * 60 - took - earliest).await;
     assert_eq!(known(&cached, 1), "nothing");
 }
 
 #[tokio::test(start_paused = true)]
 async fn zero_switches_either_side_off() {
     let store = Script::with([1]);
-    let options = exact().with_time_to_live(Duration::ZERO);
+    let options = CacheOptions::new().with_time_to_live(Duration::ZERO);
     let cached = CachedStore::new(store.clone(), options).unwrap();
     for asked in 1..4 {
         assert_eq!((find(&cached, 1).await, store.asked()), ("active", asked));
@@ -71,7 +77,7 @@ async fn zero_switches_either_side_off() {
     assert_eq!(known(&cached, 2), "unknown");
 
     let store = Script::with([1]);
-    let options = exact().with_negative_time_to_live(Duration::ZERO);
+    let options = CacheOptions::new().with_negative_time_to_live(Duration::ZERO);
     let cached = CachedStore::new(store.clone(), options).unwrap();
     for asked in 1..4 {
         assert_eq!((find(&cached, 2).await, store.asked()), ("unknown", asked));
@@ -84,13 +90,12 @@ async fn zero_switches_either_side_off() {
 #[tokio::test(start_paused = true)]
 async fn jitter_shortens_lives_and_never_lengthens_one() {
     let store = Script::with(0..1_000);
-    let options = exact().with_jitter_percent(10);
-    let cached = CachedStore::new(store.clone(), options).unwrap();
+    let cached = cached(&store);
     for number in 0..1_000 {
         find(&cached, number).await;
     }
     let alive = || (0..1_000).filter(|&number| known(&cached, number) == "active");
-    advance(just_before(SECOND * 54)).await;
+    advance(just_before(earliest_end(SECOND * 60))).await;
     assert_eq!(alive().count(), 1_000);
     let mut counts = BTreeSet::new();
     for _ in 0..6 {
@@ -109,7 +114,7 @@ async fn jitter_shortens_lives_and_never_lengthens_one() {
 #[tokio::test(start_paused = true)]
 async fn an_expired_key_is_refused_though_it_is_remembered() {
     let clock = ManualClock::at(START.parse().unwrap());
-    let store = CachedStore::new(Script::default(), exact()).unwrap();
+    let store = CachedStore::new(Script::default(), CacheOptions::new()).unwrap();
     let keys = KeyManager::new(store).with_clock(clock.clone());
     let new = NewKey::new("acct_42", "CI").expires_in(SECOND * 10);
     let key = keys.issue(new).await.unwrap().key;
@@ -126,7 +131,7 @@ async fn an_expired_key_is_refused_though_it_is_remembered() {
 #[tokio::test(start_paused = true)]
 async fn what_is_held_is_bounded_and_what_is_used_stays() {
     let store = Script::with(0..1_000);
-    let options = exact()
+    let options = CacheOptions::new()
         .with_capacity(100)
         .with_negative_capacity(50)
         .with_unknown_keys_per_second(None);

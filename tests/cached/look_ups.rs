@@ -5,12 +5,12 @@ use std::error::Error;
 use futures::future::join_all;
 use tokio::time::{Instant, advance};
 use tower_api_key::denial::DenialKind;
-use tower_api_key::store::{CachedStore, KeyStore, StoreErrorKind};
+use tower_api_key::store::{CacheOptions, CachedStore, KeyStore, StoreErrorKind};
 use tower_api_key::testing::{Fault, FaultyStore};
 use tower_api_key::{KeyRegistry, Verifier};
 
 use crate::kit::{
-    MOMENT, SECOND, Script, begin, cached, digest, exact, find, just_before, known, lasting, settle,
+    MOMENT, SECOND, Script, begin, cached, digest, find, just_before, known, lasting, settle,
 };
 use crate::support::UNKNOWN;
 use crate::support::changes::context;
@@ -121,7 +121,9 @@ async fn a_look_up_is_dropped_at_its_deadline() {
 #[tokio::test(start_paused = true)]
 async fn look_ups_beyond_the_cap_are_refused_at_once() {
     let store = Script::with([0]);
-    let options = exact().with_max_look_ups(8).with_time_to_live(SECOND);
+    let options = CacheOptions::new()
+        .with_max_look_ups(8)
+        .with_time_to_live(SECOND);
     let cached = CachedStore::new(store.clone(), options).unwrap();
     assert_eq!(find(&cached, 0).await, "active");
     advance(SECOND).await;
@@ -156,7 +158,7 @@ async fn look_ups_beyond_the_cap_are_refused_at_once() {
 #[tokio::test(start_paused = true)]
 async fn look_ups_of_unknown_keys_have_a_rate() {
     let store = Script::with([0]);
-    let options = exact()
+    let options = CacheOptions::new()
         .with_unknown_keys_per_second(Some(10))
         .with_time_to_live(SECOND * 2);
     let cached = CachedStore::new(store.clone(), options).unwrap();
@@ -192,7 +194,7 @@ async fn look_ups_of_unknown_keys_have_a_rate() {
 #[tokio::test(start_paused = true)]
 async fn a_cache_fills_with_keys_that_exist_at_any_rate() {
     let store = Script::with(0..1_000);
-    let options = exact().with_unknown_keys_per_second(Some(10));
+    let options = CacheOptions::new().with_unknown_keys_per_second(Some(10));
     let cached = CachedStore::new(store.clone(), options).unwrap();
     for number in 0..1_000 {
         assert_eq!(find(&cached, number).await, "active");
@@ -285,7 +287,7 @@ async fn a_look_up_that_stands_still_holds_nobody_up() {
 async fn a_wrong_row_is_not_remembered() {
     for fault in [Fault::WrongKey, Fault::WrongDigest] {
         let faulty = FaultyStore::new(Script::with([1]), 1).with_look_up_fault(fault, 100);
-        let cached = CachedStore::new(faulty, exact()).unwrap();
+        let cached = CachedStore::new(faulty, CacheOptions::new()).unwrap();
         assert_eq!(find(&cached, 1).await, "corrupt");
         assert_eq!((known(&cached, 1), cached.stats().keys), ("nothing", 0));
         cached.inner().set_failing(false);

@@ -46,10 +46,6 @@ fn what_cannot_work_is_refused() {
         "expected a fallback time to live, found none; a proof would be out of date before it \
          arrives",
     );
-    assert_refused(
-        options().with_jitter_percent(101),
-        "expected a jitter of at most 100 percent, found 101",
-    );
     let stale = "expected an age for answers while the store fails beyond a time to live that is \
                  not zero, found";
     let same = options().with_stale_if_error(SECOND * 60);
@@ -68,7 +64,6 @@ fn extremes_work() {
         .with_time_to_live(Duration::MAX / 2)
         .with_negative_time_to_live(Duration::MAX)
         .with_fallback_time_to_live(Duration::MAX)
-        .with_jitter_percent(100)
         .with_max_look_ups(u32::MAX)
         .with_unknown_keys_per_second(Some(u32::MAX))
         .with_look_up_deadline(Duration::MAX)

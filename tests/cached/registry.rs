@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use tower_api_key::record::KeyChange;
-use tower_api_key::store::{CachedStore, DeadlineStore, KeyUse, PageRequest, StoreErrorKind};
+use tower_api_key::store::{
+    CacheOptions, CachedStore, DeadlineStore, KeyUse, PageRequest, StoreErrorKind,
+};
 use tower_api_key::{KeyManager, KeyRegistry, NewKey};
 
-use crate::kit::{
-    SECOND, Script, cached, exact, find, id, known, record, revocation, settle, word,
-};
+use crate::kit::{SECOND, Script, cached, find, id, known, record, revocation, settle, word};
 use crate::support::changes::{batch, context};
 
 #[tokio::test(start_paused = true)]
@@ -53,7 +53,11 @@ async fn a_change_that_takes_too_long_may_have_been_made() {
     assert_eq!(known(&cached, 1), "nothing");
 
     store.let_go();
-    let inside = CachedStore::new(DeadlineStore::new(store.clone(), SECOND), exact()).unwrap();
+    let inside = CachedStore::new(
+        DeadlineStore::new(store.clone(), SECOND),
+        CacheOptions::new(),
+    )
+    .unwrap();
     assert_eq!(find(&inside, 1).await, "revoked");
     let _gate = store.hold_before_reading();
     let late = inside

@@ -5,11 +5,11 @@ use tokio::time::{Instant, advance};
 use tower_api_key::clock::ManualClock;
 use tower_api_key::denial::DenialKind;
 use tower_api_key::record::KeyChange;
-use tower_api_key::store::{CacheEvent, CachedStore, FeedEvent, StoreErrorKind};
+use tower_api_key::store::{CacheEvent, CacheOptions, CachedStore, FeedEvent, StoreErrorKind};
 use tower_api_key::{KeyManager, KeyRegistry, NewKey};
 
 use crate::kit::{
-    Events, MOMENT, SECOND, Script, begin, digest, exact, find, id, just_before, known, revocation,
+    Events, MOMENT, SECOND, Script, begin, digest, find, id, just_before, known, revocation,
     version, watching,
 };
 use crate::support::START;
@@ -18,7 +18,9 @@ use crate::support::changes::context;
 /// A cache that answers until ten minutes after a record was read, and what it tells.
 fn lenient(store: &Script) -> (CachedStore<Script>, Events) {
     let events = Events::default();
-    let options = events.observe(exact()).with_stale_if_error(SECOND * 600);
+    let options = events
+        .observe(CacheOptions::new())
+        .with_stale_if_error(SECOND * 600);
     (
         CachedStore::watching(store.clone(), options).unwrap(),
         events,
@@ -132,7 +134,7 @@ async fn with_two_secrets() -> (Script, CachedStore<Script>) {
         others_retire_at: "2999-01-01T00:00:00Z".parse().unwrap(),
     };
     apply(&store, &grace).await;
-    let options = exact().with_stale_if_error(SECOND * 600);
+    let options = CacheOptions::new().with_stale_if_error(SECOND * 600);
     let cached = CachedStore::new(store.clone(), options).unwrap();
     assert_eq!(find(&cached, 1).await, "rotated");
     assert_eq!(find(&cached, 2).await, "rotated");
@@ -224,7 +226,9 @@ async fn which_failures_count() {
 async fn a_store_that_hangs_or_is_crowded_fails_too() {
     let store = Script::with([1, 2]);
     let events = Events::default();
-    let options = events.observe(exact()).with_stale_if_error(SECOND * 600);
+    let options = events
+        .observe(CacheOptions::new())
+        .with_stale_if_error(SECOND * 600);
     let options = options.with_max_look_ups(1);
     let cached = CachedStore::watching(store.clone(), options).unwrap();
     store.tell(FeedEvent::InStep);

@@ -153,7 +153,7 @@ impl Core {
 
     fn life(&self, digest: &KeyDigest, read_at: Moment, most: Duration) -> Life {
         let most = nanoseconds(most);
-        let cut = u128::from(most) * u128::from(self.options.jitter_percent) / 100;
+        let cut = u128::from(most) * JITTER_PERCENT / 100;
         let random = self.jitter.hash_one((digest, read_at));
         // Between none of the cut and all of it.
         let cut = (cut * u128::from(random)) >> 64;
@@ -326,6 +326,10 @@ impl State {
         }
     }
 }
+
+/// By up to how many percent lives are shortened, at random, so that what was read together is not
+/// read again together.
+const JITTER_PERCENT: u128 = 10;
 
 /// How many keys are forgotten at once at most, so that no request waits long for a batch.
 const FORGOTTEN_AT_ONCE: usize = 256;

@@ -24,7 +24,6 @@ pub struct CacheOptions {
     pub(super) negative_capacity: u32,
     pub(super) negative_time_to_live: Duration,
     pub(super) fallback_time_to_live: Duration,
-    pub(super) jitter_percent: u8,
     pub(super) max_look_ups: u32,
     pub(super) unknown_keys_per_second: Option<u32>,
     pub(super) look_up_deadline: Duration,
@@ -41,7 +40,6 @@ impl CacheOptions {
             negative_capacity: 10_000,
             negative_time_to_live: Duration::from_secs(5),
             fallback_time_to_live: Duration::from_secs(5),
-            jitter_percent: 10,
             max_look_ups: 256,
             unknown_keys_per_second: Some(10_000),
             look_up_deadline: Duration::from_secs(1),
@@ -63,6 +61,9 @@ impl CacheOptions {
     ///
     /// Without a feed, this is how long a key that was revoked elsewhere may still be let in. Zero
     /// means that no record is remembered.
+    ///
+    /// The cache shortens the time by up to a tenth, at random, so that what was read together is
+    /// not read again together.
     #[must_use]
     pub fn with_time_to_live(self, time_to_live: Duration) -> Self {
         Self {
@@ -87,6 +88,7 @@ impl CacheOptions {
     ///
     /// Without a feed, a key that was issued elsewhere may be refused for so long. Zero means that
     /// it is not remembered.
+    /// It is shortened as the time to live is.
     #[must_use]
     pub fn with_negative_time_to_live(self, negative_time_to_live: Duration) -> Self {
         Self {
@@ -105,16 +107,6 @@ impl CacheOptions {
     pub fn with_fallback_time_to_live(self, fallback_time_to_live: Duration) -> Self {
         Self {
             fallback_time_to_live,
-            ..self
-        }
-    }
-
-    /// Shortens each time to live by up to so many percent, at random, so that what was read
-    /// together is not read again together. Default: 10. It never lengthens one.
-    #[must_use]
-    pub fn with_jitter_percent(self, jitter_percent: u8) -> Self {
-        Self {
-            jitter_percent,
             ..self
         }
     }
@@ -213,12 +205,6 @@ impl CacheOptions {
             let hint = "; a proof would be out of date before it arrives";
             return Err(none("a fallback time to live", hint));
         }
-        if self.jitter_percent > 100 {
-            return Err(InvalidCacheOptions(format!(
-                "expected a jitter of at most 100 percent, found {}",
-                self.jitter_percent
-            )));
-        }
         match self.stale_if_error {
             Some(max_age) if self.time_to_live.is_zero() || max_age <= self.time_to_live => {
                 Err(InvalidCacheOptions(format!(
@@ -246,7 +232,6 @@ impl fmt::Debug for CacheOptions {
             .field("negative_capacity", &self.negative_capacity)
             .field("negative_time_to_live", &self.negative_time_to_live)
             .field("fallback_time_to_live", &self.fallback_time_to_live)
-            .field("jitter_percent", &self.jitter_percent)
             .field("max_look_ups", &self.max_look_ups)
             .field("unknown_keys_per_second", &self.unknown_keys_per_second)
             .field("look_up_deadline", &self.look_up_deadline)

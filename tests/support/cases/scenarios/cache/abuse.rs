@@ -14,7 +14,7 @@ use tower_api_key::ApiKeyLayer;
 use tower_layer::Layer;
 
 use super::far::Far;
-use super::kit::{SECOND, cached, exact, just_before, lasting, options, settle};
+use super::kit::{SECOND, cached, earliest_end, just_before, lasting, options, settle};
 use crate::scenarios::kit::{get, status};
 
 const OK: StatusCode = StatusCode::OK;
@@ -28,7 +28,7 @@ fn unknown_key(number: usize) -> String {
 /// were looked up.
 async fn look_ups_of_the_hot_set(flooded: bool) -> usize {
     let far = Far::new();
-    let tight = exact().with_capacity(100).with_negative_capacity(50);
+    let tight = options().with_capacity(100).with_negative_capacity(50);
     let store = cached(&far, tight);
     let layer = ApiKeyLayer::new(store.clone());
     let keys = join_all((0..100).map(|_| far.issue())).await;
@@ -101,7 +101,7 @@ async fn sc_neg_4_a_herd_makes_one_look_up() {
 async fn sc_neg_5_whoever_waits_is_answered_though_the_first_has_left() {
     for leaves_after_the_read in [false, true] {
         let far = Far::new();
-        let store = cached(&far, exact());
+        let store = cached(&far, options());
         let layer = ApiKeyLayer::new(store.clone());
         let fresh = far.issue().await;
         let gates = far.hold();
@@ -125,7 +125,7 @@ async fn sc_neg_5_whoever_waits_is_answered_though_the_first_has_left() {
 #[tokio::test(start_paused = true)]
 async fn sc_neg_5_when_all_have_left_the_next_is_answered() {
     let far = Far::new();
-    let store = cached(&far, exact());
+    let store = cached(&far, options());
     let layer = ApiKeyLayer::new(store.clone());
     let fresh = far.issue().await;
     let gates = far.hold();
@@ -140,7 +140,7 @@ async fn sc_neg_5_when_all_have_left_the_next_is_answered() {
 #[tokio::test(start_paused = true)]
 async fn sc_neg_7_a_panic_of_the_store_answers_all_who_wait() {
     let far = Far::new();
-    let store = cached(&far, exact());
+    let store = cached(&far, options());
     let layer = ApiKeyLayer::new(store.clone());
     let fresh = far.issue().await;
     let key = fresh.key.expose_secret();
@@ -157,11 +157,10 @@ async fn sc_neg_7_a_panic_of_the_store_answers_all_who_wait() {
 }
 
 /// Uses 1,000 keys at once, and then every tenth of a second; how many are read again in each.
-async fn refreshes(jitter_percent: u8) -> Vec<(Duration, usize)> {
+async fn refreshes() -> Vec<(Duration, usize)> {
     let tenth = SECOND / 10;
     let far = Far::new();
-    let spread = options().with_jitter_percent(jitter_percent);
-    let layer = ApiKeyLayer::new(cached(&far, spread));
+    let layer = ApiKeyLayer::new(cached(&far, options()));
     let keys = join_all((0..1_000).map(|_| far.issue())).await;
     let use_all = async || {
         let before = far.asked();
@@ -172,7 +171,7 @@ async fn refreshes(jitter_percent: u8) -> Vec<(Duration, usize)> {
     };
     assert_eq!(use_all().await, 1_000);
     let mut refreshes = Vec::new();
-    let begins = SECOND * 60 * (100 - u32::from(jitter_percent)) / 100;
+    let begins = earliest_end(SECOND * 60);
     advance(just_before(begins)).await;
     assert_eq!(use_all().await, 0);
     advance(SECOND / 1_000).await;
@@ -187,19 +186,12 @@ async fn refreshes(jitter_percent: u8) -> Vec<(Duration, usize)> {
 
 #[tokio::test(start_paused = true)]
 async fn sc_neg_8_what_was_read_together_is_not_read_again_together() {
-    // By default, the last tenth of the minute.
-    let spread = refreshes(10).await;
+    // In the last tenth of the minute.
+    let spread = refreshes().await;
     assert_eq!(spread.first().unwrap().0, SECOND * 54);
     assert_eq!(spread.iter().map(|(_, count)| count).sum::<usize>(), 1_000);
     for (elapsed, count) in spread {
         // 17 on average; by chance, more than 60 in any has odds below 1e-12.
         assert!(count <= 60, "{count} keys are read again after {elapsed:?}");
     }
-    // Without jitter, all at once.
-    assert_eq!(refreshes(0).await, [(SECOND * 60, 1_000)]);
-}
-
-#[test]
-fn sc_neg_8_the_jitter_is_on_by_default() {
-    assert!(format!("{:?}", options()).contains("jitter_percent: 10,"));
 }

@@ -13,6 +13,11 @@ use crate::scenarios::kit::status;
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const MOMENT: Duration = Duration::from_millis(1);
 
+/// The jitter lets what lives this long expire no earlier than this.
+pub(crate) fn earliest_end(time_to_live: Duration) -> Duration {
+    time_to_live / 10 * 9
+}
+
 /// As long as that, less a moment.
 pub(crate) fn just_before(end: Duration) -> Duration {
     end.saturating_sub(MOMENT)
@@ -30,11 +35,6 @@ pub(crate) fn lasting() -> CacheOptions {
         .with_time_to_live(hour)
         .with_fallback_time_to_live(hour)
         .with_look_up_deadline(hour)
-}
-
-/// Without jitter, so that every end is exact.
-pub(crate) fn exact() -> CacheOptions {
-    options().with_jitter_percent(0)
 }
 
 /// A cache that hears of nothing.

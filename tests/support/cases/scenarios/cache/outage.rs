@@ -11,7 +11,9 @@ use tower_api_key::store::{CacheEvent, FeedEvent, StoreErrorKind};
 use tower_api_key::{ApiKeyLayer, IssuedKey, KeyManager, MemoryStore};
 
 use super::far::Far;
-use super::kit::{MOMENT, SECOND, begin, cached, exact, just_before, settle, watching};
+use super::kit::{
+    MOMENT, SECOND, begin, cached, earliest_end, just_before, options, settle, watching,
+};
 use crate::scenarios::kit::{new_key, status};
 
 const OK: StatusCode = StatusCode::OK;
@@ -28,7 +30,9 @@ async fn sc_out_2_a_stale_record_answers_for_a_while_when_that_was_chosen() {
     let events = Arc::new(Mutex::new(Vec::new()));
     let notes = events.clone();
     let observer = move |event| notes.lock().unwrap().push(event);
-    let lenient = exact().with_stale_if_error(MAX_AGE).with_observer(observer);
+    let lenient = options()
+        .with_stale_if_error(MAX_AGE)
+        .with_observer(observer);
     let store = watching(&far, lenient);
     far.tell(FeedEvent::InStep);
     let layer = ApiKeyLayer::new(store.clone()).with_clock(clock.clone());
@@ -94,15 +98,16 @@ async fn sc_out_2_a_stale_record_answers_for_a_while_when_that_was_chosen() {
 #[tokio::test(start_paused = true)]
 async fn sc_out_2_unless_that_was_chosen_no_stale_record_answers() {
     let far = Far::new();
-    let store = cached(&far, exact());
+    let store = cached(&far, options());
     let layer = ApiKeyLayer::new(store.clone());
     let fresh = far.issue().await;
     let key = fresh.key.expose_secret();
     assert_eq!(status(&layer, key).await, OK);
     far.fail(StoreErrorKind::Unavailable);
-    advance(just_before(SECOND * 60)).await;
+    let earliest = just_before(earliest_end(SECOND * 60));
+    advance(earliest).await;
     assert_eq!(status(&layer, key).await, OK);
-    advance(MOMENT).await;
+    advance(SECOND * 60 - earliest).await;
     assert_eq!(status(&layer, key).await, UNAVAILABLE);
     far.fail(None);
     assert_eq!((status(&layer, key).await, store.stats().stale), (OK, 0));
@@ -112,7 +117,7 @@ async fn sc_out_2_unless_that_was_chosen_no_stale_record_answers() {
 #[tokio::test(start_paused = true)]
 async fn a_burst_on_a_store_that_hangs_is_refused_beyond_the_cap() {
     let far = Far::new();
-    let store = cached(&far, exact());
+    let store = cached(&far, options());
     let layer = ApiKeyLayer::new(store.clone());
     let fresh = far.issue().await;
     let _gates = far.hold();

@@ -9,7 +9,7 @@ use tower_api_key::store::{CacheOptions, CachedStore, StoreErrorKind};
 use tower_api_key::testing::{Fault, FaultyStore};
 use tower_api_key::{ApiKeyLayer, KeyManager, MemoryStore};
 
-use super::kit::{SECOND, exact};
+use super::kit::{SECOND, options};
 use super::link::{Dice, Link, Way};
 use super::truth::Truth;
 use crate::scenarios::kit::{new_key, status};
@@ -57,7 +57,8 @@ const TOLD_WITHIN: Duration = Duration::from_millis(100);
 
 impl World {
     /// Three nodes: one like most, one that answers with stale records, and one that hears of no
-    /// changes. What goes on is determined by the seed.
+    /// changes. What goes on is determined by the seed,
+    /// but for the jitter of the caches.
     pub(crate) async fn new(seed: u64) -> Arc<Self> {
         let memory = MemoryStore::new();
         let truth = Truth::of(&memory);
@@ -210,7 +211,7 @@ impl World {
 
 /// Shorter times than the defaults, so that more of them pass.
 fn short() -> CacheOptions {
-    exact()
+    options()
         .with_time_to_live(TIME_TO_LIVE)
         .with_negative_time_to_live(FALLBACK)
         .with_fallback_time_to_live(FALLBACK)
