@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(all(feature = "cache", target_os = "linux"))]
 
+#[path = "support/heavy.rs"]
+mod heavy;
+
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -43,8 +46,8 @@ impl KeyStore for Counted {
 /// In turn, so that neither flood disturbs the other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_takes_no_more_than_its_bounds_and_costs_no_key_its_answer() {
-    flood(1_000_000, None).await;
-    flood(50_000, Some(1_000)).await;
+    flood(heavy::size(50_000, 1_000_000), None).await;
+    flood(heavy::size(10_000, 50_000), Some(1_000)).await;
 }
 
 async fn flood(count: usize, unknown_keys_per_second: Option<u32>) {

@@ -6,6 +6,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+#[path = "support/heavy.rs"]
+mod heavy;
+
 use std::hint::black_box;
 use std::process::{Command, ExitCode};
 use std::{env, str};
@@ -19,13 +22,19 @@ const PATTERN: &str = "SC_CT_1_PATTERN";
 /// Where the digests of a pair differ.
 const PATTERNS: [&str; 4] = ["nowhere", "first", "last", "random"];
 
-/// How many pairs there are, and how often each is compared.
+/// How many pairs there are.
 const PAIRS: usize = 256;
-const ROUNDS: usize = 400;
+
+/// How often each pair is compared.
+fn rounds() -> usize {
+    heavy::size(100, 400)
+}
 
 /// Less than an instruction for twenty comparisons: what differs between two processes that do the
 /// same, such as the length of their environment.
-const NOISE: u64 = (PAIRS * ROUNDS / 20) as u64;
+fn noise() -> u64 {
+    (PAIRS * rounds() / 20) as u64
+}
 
 fn main() -> ExitCode {
     if let Ok(pattern) = env::var(PATTERN) {
@@ -59,15 +68,16 @@ fn sc_ct_1_a_comparison_takes_the_same_instructions_wherever_digests_differ() ->
     let least = counts.iter().map(|(_, count)| *count).min().unwrap();
     let most = counts.iter().map(|(_, count)| *count).max().unwrap();
     let found = format!("{counts:?}");
-    if most - least > NOISE {
-        return Err(format!("expected equal counts but for {NOISE}, found {found}").into());
+    let noise = noise();
+    if most - least > noise {
+        return Err(format!("expected equal counts but for {noise}, found {found}").into());
     }
     // Proof that it would be seen: an early exit saves more than noise.
     let (early, late) = (instructions("leaky first"), instructions("leaky last"));
-    if late < early + 10 * NOISE {
+    if late < early + 10 * noise {
         return Err(format!("expected a leak to be counted, found {early} and {late}").into());
     }
-    println!("instructions of {} comparisons: {found}", PAIRS * ROUNDS);
+    println!("instructions of {} comparisons: {found}", PAIRS * rounds());
     Ok(())
 }
 
@@ -102,7 +112,7 @@ fn compare(pattern: &str) -> ExitCode {
     // Looked up once: in the loops, the names would be most of the difference.
     let place = PATTERNS.iter().position(|known| *known == place).unwrap();
     let pairs: Vec<_> = (0..PAIRS).map(|number| pair(number, place)).collect();
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds() {
         for (one, two) in &pairs {
             black_box(equal(black_box(one), black_box(two)));
         }

@@ -8,6 +8,8 @@ mod browser;
 mod dashboard;
 #[path = "../examples/trucustom/database/mod.rs"]
 mod database;
+#[path = "support/heavy.rs"]
+mod heavy;
 #[cfg(unix)]
 #[path = "support/postgres_server.rs"]
 mod postgres_server;

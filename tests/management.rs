@@ -13,6 +13,8 @@ mod escalation;
 #[cfg(feature = "test-util")]
 #[path = "management/faults.rs"]
 mod faults;
+#[path = "support/heavy.rs"]
+mod heavy;
 #[path = "management/kit.rs"]
 mod kit;
 #[path = "management/life.rs"]

@@ -6,6 +6,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+#[path = "support/heavy.rs"]
+mod heavy;
 #[cfg(feature = "postgres")]
 #[path = "support/postgres_server.rs"]
 mod postgres_server;

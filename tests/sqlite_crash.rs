@@ -2,8 +2,8 @@
 //! holds.
 //!
 //! The child writes to a journal what it is about to do, and, once a call has returned, the
-//! plaintext that it returned. Both outlive the child. The parent kills it at random points, two
-//! thousand calls long, and looks at the file each time. What is proved:
+//! plaintext that it returned. Both outlive the child. The parent kills it at random points, and looks
+//! at the file each time. What is proved:
 //!
 //! - Every plaintext that was ever returned works. All are within the overlap of their rotation.
 //! - So every key whose making was answered has a plaintext that works, also where the answer to a
@@ -21,6 +21,9 @@
 #![cfg(all(feature = "sqlite", unix))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/heavy.rs"]
+mod heavy;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -35,7 +38,6 @@ use tower_api_key::record::{KeyId, SecretVersion};
 use tower_api_key::store::{AuditPageRequest, PageRequest, SqliteStore};
 use tower_api_key::{KeyManager, NewKey, Scope};
 
-const CALLS: usize = 2_000;
 const SEED: u64 = 0x5eed_2026;
 const OWNER: &str = "acct_42";
 const OVERLAP: Duration = Duration::from_secs(3_600);
@@ -43,6 +45,10 @@ const OVERLAP: Duration = Duration::from_secs(3_600);
 const SECRETS: usize = 6;
 const DIRECTORY: &str = "TOWER_API_KEY_TEST_CRASH";
 const PATIENCE: Duration = Duration::from_secs(60);
+
+fn calls() -> usize {
+    heavy::size(200, 2_000)
+}
 
 #[tokio::test]
 async fn what_was_answered_outlives_a_kill() {
@@ -53,7 +59,7 @@ async fn what_was_answered_outlives_a_kill() {
         let known = Journal::read(&directory.0).returned();
         let next = known + 20 + random.below(200);
         let mut child = Running::start(&directory.0);
-        if !child.runs_until(|| Journal::read(&directory.0).returned() >= next.min(CALLS)) {
+        if !child.runs_until(|| Journal::read(&directory.0).returned() >= next.min(calls())) {
             break;
         }
         // Somewhere in the calls that follow.
@@ -61,13 +67,16 @@ async fn what_was_answered_outlives_a_kill() {
         drop(child);
         kills += 1;
         check(&directory.0, kills).await;
-        if next >= CALLS {
+        if next >= calls() {
             break;
         }
     }
     let journal = Journal::read(&directory.0);
     let strangers = check(&directory.0, kills).await;
-    assert!(journal.returned() >= CALLS && kills >= 10, "{kills} kills");
+    assert!(
+        journal.returned() >= calls() && kills >= heavy::size(1, 10),
+        "{kills} kills"
+    );
     println!(
         "{} calls, {kills} kills, {} keys, {} calls cut off, \
          {strangers} of them after the commit",
@@ -158,7 +167,7 @@ async fn child_issues_and_rotates() {
     let keys = KeyManager::new(connect(&directory).await);
     let mut random = Random(SEED ^ (journal.returned() as u64 + 1) << 20);
     let mut again = journal.unanswered;
-    while journal.returned() < CALLS {
+    while journal.returned() < calls() {
         // Whoever gets no answer to a rotation rotates once more.
         let chosen = again.take().or_else(|| journal.choose(&mut random));
         let issued = if let Some(id) = chosen {

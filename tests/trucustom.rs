@@ -21,10 +21,8 @@ mod example_client;
 mod faults;
 #[path = "trucustom/file.rs"]
 mod file;
-#[path = "trucustom/max_keys.rs"]
-mod max_keys;
-#[path = "trucustom/no_database.rs"]
-mod no_database;
+#[path = "support/heavy.rs"]
+mod heavy;
 #[path = "trucustom/shell.rs"]
 mod shell;
 #[path = "trucustom/starts.rs"]

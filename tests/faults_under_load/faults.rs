@@ -13,6 +13,7 @@ use tower_api_key::store::{CacheOptions, CachedStore, ChangeFeed};
 use tower_api_key::{ApiKeyLayer, KeyManager, KeyRegistry, KeyStore, NewKey, Scope};
 
 use super::clients::{Clients, Sent, ask};
+use super::heavy;
 use super::postgres_server::PostgresServer;
 use super::redis_server::RedisServer;
 
@@ -42,15 +43,15 @@ enum Fault {
 /// How long a paused server stays so: longer than a store waits for it.
 const PAUSE: Duration = Duration::from_millis(2_500);
 
-/// How soon everything must work again once the server does.
-const RECOVERY: Duration = Duration::from_secs(20);
+/// How soon everything must work again once the server does; the machine may be busy.
+const RECOVERY: Duration = Duration::from_secs(60);
 
 /// Lets every fault strike while clients send requests.
 pub(crate) async fn strike<S>(name: &str, server: Arc<dyn Server>, store: S, cached: Cached)
 where
     S: KeyRegistry + ChangeFeed + Clone,
 {
-    let rounds: usize = std::env::var("ROUNDS").map_or(10, |count| count.parse().unwrap());
+    let rounds = heavy::size(1, 10);
     let sent = some_keys(&KeyManager::new(store.clone())).await;
     let address = match cached {
         Cached::Yes => {

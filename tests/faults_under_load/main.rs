@@ -1,8 +1,6 @@
-//! Servers that die, freeze and drop connections, ten times each, while 64 clients send valid,
+//! Servers that die, freeze and drop connections, again and again, while 64 clients send valid,
 //! revoked and unknown keys: nobody is let in who should not be, no valid key is called invalid,
 //! and everything works again without a restart of ours.
-//!
-//! `ROUNDS` sets how often each fault strikes (default 10).
 
 #![cfg(all(feature = "cache", feature = "postgres", feature = "redis"))]
 #![allow(
@@ -14,6 +12,8 @@
 
 mod clients;
 mod faults;
+#[path = "../support/heavy.rs"]
+mod heavy;
 #[path = "../support/postgres_server.rs"]
 mod postgres_server;
 #[path = "../support/redis_server.rs"]

@@ -12,7 +12,7 @@ use tower_api_key::{KeyRegistry, KeyStore};
 
 use crate::kit::{
     PASSWORD, RedisServer, assert_is, assert_tells_no_secret, at, batch, context, digest, find, id,
-    options, record, rotation, store,
+    impatient, options, record, rotation, store,
 };
 
 #[tokio::test]
@@ -119,7 +119,7 @@ async fn a_wrong_password_is_refused_and_a_right_one_is_never_shown() {
     assert_is(none, StoreErrorKind::Misconfigured, &message);
 
     let right = format!("redis://:{PASSWORD}@{address}");
-    let store = RedisStore::connect_with(&right, options()).await.unwrap();
+    let store = RedisStore::connect_with(&right, impatient()).await.unwrap();
     let shown = format!("{store:?}");
     assert_eq!(
         shown,

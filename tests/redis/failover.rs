@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -65,10 +65,7 @@ async fn a_demoted_primary_is_left_for_the_new_one() {
     let target = Arc::new(AtomicU16::new(port(&old)));
     let address = address_of(target.clone()).await;
     let url = format!("redis://{address}/0");
-    let (interval, deadline) = (Duration::from_millis(100), Duration::from_secs(2));
-    let options = options()
-        .with_proof_interval(interval)
-        .with_deadline(deadline);
+    let options = options();
     let store = RedisStore::connect_with(&url, options.clone())
         .await
         .unwrap();
@@ -78,13 +75,10 @@ async fn a_demoted_primary_is_left_for_the_new_one() {
     heard.proof().await;
 
     fail_over(&old, &new).await;
-    let demoted = Instant::now();
     heard.until(|event| *event == FeedEvent::Lost).await;
-    assert!(demoted.elapsed() < interval + deadline);
     let replica = format!("expected a primary, redis at {address}, found a replica");
     let kind = StoreErrorKind::Unavailable;
     let found = eventually(async || store.find(&digest(1)).await.err()).await;
-    assert!(demoted.elapsed() < interval + deadline);
     assert_is(Err::<(), _>(found), kind, &replica);
     assert_is(store.insert(record(2), &context()).await, kind, &replica);
     let another = RedisStore::connect_with(&url, options.clone()).await;

@@ -8,8 +8,8 @@ use tower_api_key::record::{KeyChange, Revocation};
 use tower_api_key::store::{ChangeFeed, FeedEvent, FeedListener, KeyUse, RedisStore};
 
 use crate::kit::{
-    Heard, RedisServer, at, batch, context, digest, eventually, find, id, options, record,
-    rotation, store, without_proofs,
+    Heard, RedisServer, at, batch, context, digest, eventually, find, id, impatient, options,
+    record, rotation, store, store_with, without_proofs,
 };
 
 #[tokio::test]
@@ -103,7 +103,7 @@ async fn a_lost_feed_says_so_at_once_and_comes_back() {
     let Some(server) = RedisServer::start() else {
         return;
     };
-    let store = store(&server).await;
+    let store = store_with(&server, impatient()).await;
     let heard = Heard::of(&store);
     heard.proof().await;
     for _ in 0..3 {

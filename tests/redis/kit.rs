@@ -17,17 +17,33 @@ use tower_api_key::{KeyRegistry, KeyStore, Scope};
 
 pub(crate) use crate::redis_server::RedisServer;
 
-/// Options by which a test need not wait long.
+/// Longer than a server that works takes to answer, however busy the machine is.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// For tests of a server that does not answer.
+pub(crate) const SHORT_DEADLINE: Duration = Duration::from_secs(1);
+
 pub(crate) fn options() -> RedisOptions {
     RedisOptions::new()
-        .with_deadline(Duration::from_millis(500))
-        .with_connect_deadline(Duration::from_millis(500))
+        .with_deadline(DEADLINE)
+        .with_connect_deadline(DEADLINE)
         .with_reconnect_backoff(Duration::from_millis(10), Duration::from_millis(50))
         .with_proof_interval(Duration::from_millis(20))
 }
 
+/// Options for a test that waits until a silent server is too late.
+pub(crate) fn impatient() -> RedisOptions {
+    options()
+        .with_deadline(SHORT_DEADLINE)
+        .with_connect_deadline(SHORT_DEADLINE)
+}
+
 pub(crate) async fn store(server: &RedisServer) -> RedisStore {
-    let store = RedisStore::connect_with(&server.url(), options())
+    store_with(server, options()).await
+}
+
+pub(crate) async fn store_with(server: &RedisServer, options: RedisOptions) -> RedisStore {
+    let store = RedisStore::connect_with(&server.url(), options)
         .await
         .unwrap();
     store.migrate().await.unwrap();
@@ -137,7 +153,7 @@ pub(crate) fn assert_is<T: Debug>(
     assert_fails(result, kind, message);
 }
 
-/// Asks again and again until it is so, for at most ten seconds.
+/// Asks again and again until it is so, for at most a minute.
 pub(crate) async fn eventually<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let asking = async {
         loop {
@@ -147,7 +163,7 @@ pub(crate) async fn eventually<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T 
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), asking)
+    tokio::time::timeout(Duration::from_secs(60), asking)
         .await
         .expect("it is never so")
 }

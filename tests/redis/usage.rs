@@ -7,7 +7,8 @@ use tower_api_key::store::{KeyUse, RedisStore, UsageBatch, UsageBucket};
 use tower_api_key::{KeyRegistry, Scope};
 
 use crate::kit::{
-    RedisServer, assert_empty, at, batch, context, digest, eventually, id, record, rotation, store,
+    RedisServer, assert_empty, at, batch, context, digest, eventually, id, impatient, record,
+    rotation, store, store_with,
 };
 
 fn hour(number: i64) -> Timestamp {
@@ -148,7 +149,7 @@ async fn a_batch_whose_answer_is_lost_may_be_sent_again() {
     let Some(server) = RedisServer::start() else {
         return;
     };
-    let store = store(&server).await;
+    let store = store_with(&server, impatient()).await;
     store.insert(record(1), &context()).await.unwrap();
     for sequence in 1..=3 {
         let used = KeyUse::new(id(1), 1, hour(0)).with_allowed(5);

@@ -1,7 +1,5 @@
 //! How soon a revocation on one node reaches another: two processes over one PostgreSQL, and over
 //! one Redis, with requests under way on the other node all the time.
-//!
-//! `REVOCATIONS` sets how many are measured with the feed (default 1,000).
 
 #![allow(
     clippy::unwrap_used,
@@ -12,6 +10,8 @@
 
 mod clients;
 mod figures;
+#[path = "../support/heavy.rs"]
+mod heavy;
 mod measure;
 mod node;
 #[path = "../support/postgres_server.rs"]

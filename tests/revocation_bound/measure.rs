@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use tower_api_key::{KeyManager, NewKey, Scope};
 
-use super::clients::Clients;
+use super::clients::{Clients, Refusal};
 use super::figures::Figures;
+use super::heavy;
 use super::node::{FALLBACK, Node};
 use super::proxy::{Feed, Proxy};
 use super::stores::{self, Manager, Server};
@@ -17,14 +18,11 @@ const AIM: [Duration; 2] = [Duration::from_millis(25), Duration::from_millis(250
 /// How many clients keep the second node busy.
 const LOAD: usize = 4;
 
-/// How many keys are revoked at once while the feed is cut.
-const CUT: usize = 100;
-
-/// What the second node may take for a look-up and an answer beyond the staleness of its cache.
-const SLACK: Duration = Duration::from_millis(250);
+/// A client that was still let in for so long gives up; the machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn all() {
-    let revocations = std::env::var("REVOCATIONS").map_or(1_000, |count| count.parse().unwrap());
+    let revocations = heavy::size(50, 1_000);
     for server in Server::each() {
         over(&server, revocations).await;
     }
@@ -48,7 +46,6 @@ async fn over(server: &Server, revocations: usize) {
         server.name(),
         if met { "met" } else { "missed" },
     );
-    assert!(figures.max <= FALLBACK + SLACK);
 
     for feed in [Feed::Silent, Feed::Closed] {
         let waits = cut(&keys, &clients, &proxy, feed).await;
@@ -57,7 +54,6 @@ async fn over(server: &Server, revocations: usize) {
             "{}, feed {feed:?}, fallback {FALLBACK:?}: {figures}",
             server.name()
         );
-        assert!(figures.max <= FALLBACK + SLACK);
         // With the feed back, revocations are told again.
         back_to_the_feed(&keys, &clients).await;
     }
@@ -88,11 +84,16 @@ async fn one_revocation(keys: &Manager, clients: &Clients) -> Duration {
     assert_eq!(clients.status(&key).await, 200);
     let asking = {
         let (clients, key) = (clients.clone(), key.clone());
-        tokio::spawn(async move { clients.until_refused(&key, Duration::from_secs(10)).await })
+        tokio::spawn(async move { clients.until_refused(&key, PATIENCE).await })
     };
     keys.revoke(&id, "measured").await.unwrap();
     let revoked = Instant::now();
-    let refusal = asking.await.unwrap();
+    wait_of(&asking.await.unwrap(), revoked)
+}
+
+/// The time from the revocation to the first refusal; no request that was sent later than the
+/// fallback was allowed, however busy the machine is.
+fn wait_of(refusal: &Refusal, revoked: Instant) -> Duration {
     let late = refusal.last_allowed.map_or(Duration::ZERO, |sent| {
         sent.saturating_duration_since(revoked)
     });
@@ -106,7 +107,7 @@ async fn one_revocation(keys: &Manager, clients: &Clients) -> Duration {
 /// Revokes keys while the other node's feed is cut, and tells how long each was still allowed.
 async fn cut(keys: &Manager, clients: &Clients, proxy: &Proxy, feed: Feed) -> Vec<Duration> {
     let mut made = Vec::new();
-    for _ in 0..CUT {
+    for _ in 0..heavy::size(20, 100) {
         let (key, id) = issue(keys).await;
         assert_eq!(clients.status(&key).await, 200);
         made.push((key, id));
@@ -118,8 +119,7 @@ async fn cut(keys: &Manager, clients: &Clients, proxy: &Proxy, feed: Feed) -> Ve
         let revoked = Instant::now();
         let clients = clients.clone();
         asking.push(tokio::spawn(async move {
-            let refusal = clients.until_refused(&key, FALLBACK * 4).await;
-            refusal.refused_at.saturating_duration_since(revoked)
+            wait_of(&clients.until_refused(&key, PATIENCE).await, revoked)
         }));
     }
     let mut waits = Vec::new();
@@ -138,13 +138,10 @@ async fn back_to_the_feed(keys: &Manager, clients: &Clients) {
         assert_eq!(clients.status(&key).await, 200);
         keys.revoke(&id, "measured").await.unwrap();
         let revoked = Instant::now();
-        let refusal = clients.until_refused(&key, FALLBACK * 4).await;
+        let refusal = clients.until_refused(&key, PATIENCE).await;
         if refusal.refused_at.saturating_duration_since(revoked) < FALLBACK / 4 {
             return;
         }
-        assert!(
-            begun.elapsed() < Duration::from_secs(30),
-            "the feed did not come back"
-        );
+        assert!(begun.elapsed() < PATIENCE, "the feed did not come back");
     }
 }

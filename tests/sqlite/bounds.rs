@@ -119,7 +119,7 @@ async fn a_change_that_timed_out_undoes_nothing_that_another_did_afterwards() {
     let other = directory.store().await;
     other.insert(record(1), context()).await.unwrap();
     let disabled = apply(&other, 1, &KeyChange::Disable).await;
-    let options = patient().with_deadline(Duration::from_millis(200));
+    let options = patient().with_deadline(Duration::from_secs(1));
     let store = SqliteStore::connect_with(&directory.url(), options).await;
     let store = store.unwrap();
     let locked = lock(&directory);

@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use crate::client::Client;
 use crate::examples::Example;
 use crate::file::DatabaseFile;
+use crate::heavy;
 use crate::redis_server::RedisServer;
 use crate::server::PostgresServer;
 
-const ROUNDS: usize = 5;
 /// It is killed when so much was answered in a round.
 const ANSWERS: usize = 150;
 const PRODUCTS: &str = "/api/v1/products";
@@ -55,7 +55,8 @@ async fn on_redis() {
 async fn survives(store: &str, keeps_products: bool) {
     let answered = Arc::new(Mutex::new(Answered::default()));
     let mut manager = None;
-    for _ in 0..ROUNDS {
+    let rounds = heavy::size(1, 5);
+    for _ in 0..rounds {
         let example = Example::start("trucustom", &[("STORE", store)]);
         let manager = &*manager.get_or_insert_with(|| example.key.clone().unwrap());
         if !keeps_products {
@@ -71,7 +72,7 @@ async fn survives(store: &str, keeps_products: bool) {
     }
     check(&example.base, &manager.unwrap(), &answered).await;
     let answered = answered.lock().unwrap();
-    assert!(answered.keys.len() > ROUNDS && answered.cookies.len() > ROUNDS);
+    assert!(answered.keys.len() > rounds && answered.cookies.len() > rounds);
     assert!(!answered.revoked.is_empty());
 }
 

@@ -1,7 +1,5 @@
 //! What the store has counted is what clients were answered, to the last request: four server
 //! processes over one PostgreSQL, a process that is killed, and a store that is away.
-//!
-//! `REQUESTS` sets how many are sent to the four processes (default 200,000).
 
 #![allow(
     clippy::unwrap_used,
@@ -10,6 +8,8 @@
     reason = "a test fails by panicking, and this one prints figures"
 )]
 
+#[path = "../support/heavy.rs"]
+mod heavy;
 mod keys;
 mod load;
 mod node;

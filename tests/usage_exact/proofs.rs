@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::heavy;
 use super::keys::Keys;
 use super::load::{Answered, Requests};
 use super::node::Node;
@@ -16,8 +17,7 @@ const CLIENTS: usize = 64;
 const NEVER: Duration = Duration::from_secs(3_600);
 
 pub(crate) async fn all(server: &PostgresServer) {
-    let requests = std::env::var("REQUESTS").map_or(200_000, |count| count.parse().unwrap());
-    four_processes_count_every_request(server, requests).await;
+    four_processes_count_every_request(server, heavy::size(10_000, 200_000)).await;
     a_killed_process_loses_what_was_not_written(server).await;
     a_store_that_is_away_loses_nothing(server).await;
 }
@@ -76,7 +76,8 @@ async fn half(nodes: &[Node], keys: &Arc<Keys>, first_turn: usize, count: usize)
 async fn a_killed_process_loses_what_was_not_written(server: &PostgresServer) {
     let keys = Keys::make(&server.url(), 2).await;
     let mut written = Answered::default();
-    for round in 0..5 {
+    let rounds = heavy::size(1, 5);
+    for round in 0..rounds {
         let mut node = Node::start(&server.url(), NEVER);
         let requests = Requests::to(node.address(), keys.clone());
         written.add(requests.send(round, 200).await);
@@ -86,11 +87,13 @@ async fn a_killed_process_loses_what_was_not_written(server: &PostgresServer) {
         node.kill();
         assert_eq!(keys.counted().await, written.counts, "round {round}");
     }
-    println!("5 processes killed: what had been written is there, once, and the rest is not");
+    println!(
+        "{rounds} processes killed: what had been written is there, once, and the rest is not"
+    );
 
     // Killed at any time while it writes all the time, nothing counts twice.
     let mut sent = written;
-    for round in 0..5 {
+    for round in 0..rounds {
         let node = Node::start(&server.url(), Duration::from_millis(5));
         let requests = Requests::to(node.address(), keys.clone());
         sent.add(requests.send(round, 300).await);
@@ -100,7 +103,7 @@ async fn a_killed_process_loses_what_was_not_written(server: &PostgresServer) {
             assert!(counted.0 <= most.0 && counted.1 <= most.1, "round {round}");
         }
     }
-    println!("5 processes killed while they write: nothing is counted twice");
+    println!("{rounds} processes killed while they write: nothing is counted twice");
 }
 
 async fn a_store_that_is_away_loses_nothing(server: &PostgresServer) {

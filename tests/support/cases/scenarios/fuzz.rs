@@ -16,6 +16,7 @@ use tower_api_key::{ApiKeyLayer, Scope, ScopeSet};
 use tower_layer::Layer;
 
 use super::oracle::{self, Line, Sent};
+use crate::heavy;
 use crate::support::keys;
 use crate::support::log;
 use crate::support::store::{CaseStore, Fault, Pace};
@@ -270,7 +271,7 @@ fn answer(trial: &Trial, store: CaseStore) -> (Response<Body>, usize) {
 fn check<S: Strategy>(strategy: S, property: impl Fn(S::Value) -> Result<(), TestCaseError>) {
     log::install_panic_hook();
     let config = Config {
-        cases: 8_000,
+        cases: heavy::size(500, 8_000),
         failure_persistence: None,
         ..Config::default()
     };

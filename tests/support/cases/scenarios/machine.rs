@@ -22,6 +22,7 @@ use tower_layer::Layer;
 
 use super::kit::Waiting;
 use super::oracle;
+use crate::heavy;
 
 /// One step; an index is taken modulo the number of keys, or of a key's secrets.
 #[derive(Clone, Debug)]
@@ -328,7 +329,7 @@ fn change_really(step: &Step, manager: &KeyManager<MemoryStore>, id: &KeyId) -> 
 #[test]
 fn sc_fz_5_every_life_of_keys_agrees_with_the_model() {
     let config = Config {
-        cases: 1_000,
+        cases: heavy::size(100, 1_000),
         failure_persistence: None,
         ..Config::default()
     };

@@ -8,9 +8,7 @@ use tokio::time::sleep;
 
 use super::kit::SECOND;
 use super::world::{Answer, World};
-
-/// How many worlds there are.
-const SEEDS: u64 = 200;
+use crate::heavy;
 
 /// How soon after a repair every node answers as if nothing had been: what waits for a message
 /// that was lost ends after the look-up deadline, 1 s, and the feed begins anew.
@@ -107,8 +105,10 @@ fn check_repaired(seed: u64, world: &World, answer: &Answer, tally: &mut Tally) 
 
 #[test]
 fn sc_out_5_partitions_let_nobody_in_late_and_end_with_the_repair() {
+    // How many worlds there are.
+    let seeds = heavy::size(20, 200);
     let mut tally = Tally::default();
-    for seed in 0..SEEDS {
+    for seed in 0..seeds {
         let runtime = Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
@@ -117,7 +117,7 @@ fn sc_out_5_partitions_let_nobody_in_late_and_end_with_the_repair() {
         runtime.block_on(run(seed, &mut tally));
     }
     println!("{tally:?}");
-    let least = usize::try_from(SEEDS).unwrap();
+    let least = usize::try_from(seeds).unwrap();
     let [let_in, refused] = tally.after_repair;
     for count in [
         tally.let_in,
