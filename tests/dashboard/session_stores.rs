@@ -10,6 +10,7 @@ use tower_sessions::session::{Id, Record};
 
 use crate::browser::sessions;
 use crate::database::Postgres;
+use crate::heavy;
 use crate::redis_server::RedisServer;
 use crate::sessions::{MAX_SESSIONS, MAX_SESSIONS_OF_KEY, Sessions, TICKET};
 
@@ -83,7 +84,8 @@ async fn keeps_to_it(sessions: &Sessions) {
     let found = sessions.load(&kept.id).await.unwrap().unwrap();
     assert_eq!((found.id, &found.data), (kept.id, &kept.data));
     let late = (found.expiry_date - kept.expiry_date).abs();
-    assert!(late <= Span::seconds(2), "{late}");
+    // Of an hour; the machine may be busy.
+    assert!(late <= Span::minutes(1), "{late}");
 
     kept.data.insert("seen".to_owned(), json!(2));
     sessions.save(&kept).await.unwrap();
@@ -122,18 +124,25 @@ async fn keeps_to_it(sessions: &Sessions) {
     let second = new(sessions, "key_1").await;
     assert!(!is_there(sessions, &first).await);
     assert!(is_there(sessions, &second).await);
+    if !heavy::skips("thousands of sessions take long to make") {
+        keeps_to_the_most(sessions, &other).await;
+    }
+}
+
+/// When the store is full; the other session is that of the second key, which has no more.
+async fn keeps_to_the_most(sessions: &Sessions, other: &Record) {
     for _ in 0..MAX_SESSIONS {
         new(sessions, "key_1").await;
     }
-    assert!(is_there(sessions, &other).await);
+    assert!(is_there(sessions, other).await);
     for number in 1..MAX_SESSIONS - MAX_SESSIONS_OF_KEY {
         new(sessions, &format!("key_{}", number + 2)).await;
     }
     // All are full; who has too many ends one of their own, and only then another's is ended.
     new(sessions, "key_1").await;
-    assert!(is_there(sessions, &other).await);
+    assert!(is_there(sessions, other).await);
     new(sessions, "key_3").await;
-    assert!(!is_there(sessions, &other).await);
+    assert!(!is_there(sessions, other).await);
 }
 
 async fn is_there(sessions: &Sessions, session: &Record) -> bool {

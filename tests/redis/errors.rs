@@ -12,7 +12,7 @@ use tower_api_key::{KeyRegistry, KeyStore};
 
 use crate::kit::{
     PASSWORD, RedisServer, assert_is, assert_tells_no_secret, at, batch, context, digest, find, id,
-    impatient, options, record, rotation, store,
+    impatient, record, rotation, store,
 };
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn nobody_there_is_unavailable_and_silence_is_too_late() {
     for scheme in ["redis", "rediss"] {
         let url = format!("{scheme}://u:hunter2@{address}");
         let message = format!("expected redis at {address}, found no answer in time");
-        let connected = RedisStore::connect_with(&url, options()).await;
+        let connected = RedisStore::connect_with(&url, impatient()).await;
         assert_is(connected, StoreErrorKind::TimedOut, &message);
     }
 }
@@ -130,7 +130,9 @@ async fn a_wrong_password_is_refused_and_a_right_one_is_never_shown() {
     let message = format!("expected the database in redis at {address}, found none of that number");
     assert_is(number, StoreErrorKind::Misconfigured, &message);
     let tls = format!("rediss://:{PASSWORD}@{address}");
-    let error = RedisStore::connect_with(&tls, options()).await.unwrap_err();
+    let error = RedisStore::connect_with(&tls, impatient())
+        .await
+        .unwrap_err();
     assert_tells_no_secret(&error);
     server.pause();
     assert_tells_no_secret(&store.find(&digest(1)).await.unwrap_err());
