@@ -25,7 +25,7 @@ async fn a_key_is_remembered_for_its_time_to_live_and_no_longer() {
     advance(earliest).await;
     assert_eq!((known(&cached, 1), store.asked()), ("active", 1));
     assert_eq!((find(&cached, 1).await, store.asked()), ("active", 1));
-    advance(SECOND * 60 - earliest).await;
+    advance((SECOND * 60).saturating_sub(earliest)).await;
     assert_eq!(known(&cached, 1), "nothing");
     assert_eq!((find(&cached, 1).await, store.asked()), ("active", 2));
     assert_eq!(known(&cached, 1), "active");
@@ -39,7 +39,7 @@ async fn that_a_key_is_unknown_is_remembered_for_its_own_time() {
     let earliest = just_before(earliest_end(SECOND * 5));
     advance(earliest).await;
     assert_eq!((known(&cached, 1), store.asked()), ("unknown", 1));
-    advance(SECOND * 5 - earliest).await;
+    advance((SECOND * 5).saturating_sub(earliest)).await;
     assert_eq!(known(&cached, 1), "nothing");
     assert_eq!((find(&cached, 1).await, store.asked()), ("unknown", 2));
 }
@@ -57,10 +57,10 @@ async fn a_life_begins_when_the_look_up_does() {
     advance(took).await;
     gate.add_permits(1);
     assert_eq!(finding.await.unwrap(), "active");
-    let earliest = just_before(earliest_end(SECOND * 60) - took);
+    let earliest = just_before(earliest_end(SECOND * 60).saturating_sub(took));
     advance(earliest).await;
     assert_eq!(known(&cached, 1), "active");
-    advance(SECOND * 60 - took - earliest).await;
+    advance((SECOND * 60).saturating_sub(took + earliest)).await;
     assert_eq!(known(&cached, 1), "nothing");
 }
 

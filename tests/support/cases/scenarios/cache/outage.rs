@@ -107,7 +107,7 @@ async fn sc_out_2_unless_that_was_chosen_no_stale_record_answers() {
     let earliest = just_before(earliest_end(SECOND * 60));
     advance(earliest).await;
     assert_eq!(status(&layer, key).await, OK);
-    advance(SECOND * 60 - earliest).await;
+    advance((SECOND * 60).saturating_sub(earliest)).await;
     assert_eq!(status(&layer, key).await, UNAVAILABLE);
     far.fail(None);
     assert_eq!((status(&layer, key).await, store.stats().stale), (OK, 0));

@@ -48,9 +48,9 @@ async fn sc_rev_2_an_untold_revocation_counts_after_the_time_to_live() {
         advance(longest / 2).await;
         assert_eq!(status(&layer, key).await, OK);
         let earliest = just_before(earliest_end(longest));
-        advance(earliest - longest / 2).await;
+        advance(earliest.saturating_sub(longest / 2)).await;
         assert_eq!(status(&layer, key).await, OK);
-        advance(longest - earliest).await;
+        advance(longest.saturating_sub(earliest)).await;
         assert_eq!(status(&layer, key).await, UNAUTHORIZED);
     }
 }
@@ -263,7 +263,7 @@ async fn sc_clk_3_a_step_of_the_wall_clock_moves_no_time_to_live() {
     let earliest = just_before(earliest_end(SECOND * 60));
     advance(earliest).await;
     assert_eq!((status(&layer, key).await, far.asked()), (OK, 1));
-    advance(SECOND * 60 - earliest).await;
+    advance((SECOND * 60).saturating_sub(earliest)).await;
     assert_eq!((status(&layer, key).await, far.asked()), (OK, 2));
 }
 
