@@ -111,7 +111,7 @@ fn round<S: KeyStore>(store: &S, keys: u32, random: &mut Random) -> f64 {
     let digests: Vec<_> = (0..LOOK_UPS).map(|_| digest(random.below(keys))).collect();
     let began = Instant::now();
     for digest in &digests {
-        let found = black_box(store.find_now(digest)).expect("does not wait");
+        let found = black_box(store.try_find(digest)).expect("does not wait");
         assert!(found.expect("no error").is_some());
     }
     began.elapsed().as_secs_f64() * 1e9 / f64::from(LOOK_UPS)
@@ -144,8 +144,8 @@ fn repeat(store: &str, look_ups: u32) {
     let hot = digest(5);
     for _ in 0..look_ups {
         match store {
-            "memory" => black_box(memory.find_now(black_box(&hot))),
-            _ => black_box(cached.find_now(black_box(&hot))),
+            "memory" => black_box(memory.try_find(black_box(&hot))),
+            _ => black_box(cached.try_find(black_box(&hot))),
         };
     }
 }

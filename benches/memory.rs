@@ -15,7 +15,7 @@ use futures::executor::block_on;
 use jiff::Timestamp;
 use tower_api_key::key::{KeyDigest, KeyPrefix};
 use tower_api_key::record::{ChangeContext, KeyId, KeyRecord, SecretVersion};
-use tower_api_key::store::KeyStore;
+use tower_api_key::store::{Insert, KeyStore};
 use tower_api_key::{KeyRegistry, MemoryStore, Scope};
 
 fn main() {
@@ -53,7 +53,7 @@ fn fill(count: u32, owners: &str) {
     // What the first key brings with it is no part of a key.
     let store = MemoryStore::new();
     let context = ChangeContext::new(Timestamp::UNIX_EPOCH);
-    block_on(store.insert(record(u32::MAX, "acct_0"), &context)).expect("new");
+    block_on(store.insert(Insert::new(record(u32::MAX, "acct_0"), &context))).expect("new");
     let before = resident();
     let began = Instant::now();
     for number in 0..count {
@@ -61,7 +61,7 @@ fn fill(count: u32, owners: &str) {
             "one owner" => "acct_000042".to_owned(),
             _ => format!("acct_{number:06}"),
         };
-        block_on(store.insert(record(number, &owner), &context)).expect("new");
+        block_on(store.insert(Insert::new(record(number, &owner), &context))).expect("new");
     }
     let each = |began: Instant, count: u32| began.elapsed().as_nanos() / u128::from(count);
     let insert = each(began, count);
@@ -72,7 +72,7 @@ fn fill(count: u32, owners: &str) {
     let digests: Vec<_> = numbers.map(digest).collect();
     let began = Instant::now();
     for digest in &digests {
-        let found = store.find_now(digest).expect("does not wait");
+        let found = store.try_find(digest).expect("does not wait");
         assert!(found.expect("no error").is_some());
     }
     let find = each(began, LOOK_UPS);

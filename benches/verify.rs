@@ -40,7 +40,7 @@ fn steps(criterion: &mut Criterion) {
         bencher.iter(|| black_box(black_box(&digest) == black_box(&same)));
     });
     group.bench_function("look up", |bencher| {
-        bencher.iter(|| black_box(store.find_now(black_box(&digest))));
+        bencher.iter(|| black_box(store.try_find(black_box(&digest))));
     });
     group.finish();
 }

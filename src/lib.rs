@@ -57,7 +57,7 @@
 //! | `redis` | `RedisStore`: keys in Redis |
 //! | `sqlite` | `SqliteStore`: keys in one file |
 //! | `test-util` | the contract suite for stores, and a store that fails on demand |
-//! | `tokio` | `DeadlineStore`, which bounds every wait for a store, and `UsageFlusher`, which writes counts of uses |
+//! | `tokio` | `TimeoutStore`, which bounds every wait for a store, and `UsageFlusher`, which writes counts of uses |
 //! | `tracing` | `TracingObserver`, one event for every decision |
 //! | `full` | all of them |
 //!

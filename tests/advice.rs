@@ -11,8 +11,8 @@ use support::{issue, timed_keys};
 use tower_api_key::key::{KeyDigest, KeyPrefix};
 use tower_api_key::manage::{Advice, AdvicePolicy, ManageErrorKind, advise};
 use tower_api_key::record::{KeyId, KeyRecord, Revocation, SecretVersion};
-use tower_api_key::store::{KeyUse, ScopeUse, UsageBucket};
-use tower_api_key::{KeyRegistry, Scope, ScopeSet};
+use tower_api_key::store::{KeyUse, UsageBucket, UsageStore};
+use tower_api_key::{Scope, ScopeSet};
 
 const NOW: &str = "2026-03-01T12:34:56Z";
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -44,7 +44,7 @@ fn quiet() -> KeyRecord {
 
 #[track_caller]
 fn assert_advice(record: &KeyRecord, usage: &[UsageBucket], expected: &[Advice]) {
-    let found = advise(record, usage, &[], now(), &AdvicePolicy::new());
+    let found = advise(record, usage, now(), &AdvicePolicy::new());
     assert_eq!(found, expected);
 }
 
@@ -82,7 +82,7 @@ fn a_key_that_was_never_used_is_told_after_two_weeks() {
     // A version that a rotation dropped was used.
     assert_advice(&unused(since), &[bucket(5, 7, 1, 0)], &[]);
     let policy = AdvicePolicy::new().with_unused_after(Duration::MAX);
-    assert_eq!(advise(&unused(since), &[], &[], now(), &policy), []);
+    assert_eq!(advise(&unused(since), &[], now(), &policy), []);
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_key_is_idle_90_days_after_its_last_use() {
     assert_advice(&used(since), &[], &[Advice::Idle { since }]);
     assert_advice(&used(since), &[bucket(5, 1, 0, 1)], &[]);
     let policy = AdvicePolicy::new().with_idle_after(Duration::from_secs(91 * 86_400));
-    assert_eq!(advise(&used(since), &[], &[], now(), &policy), []);
+    assert_eq!(advise(&used(since), &[], now(), &policy), []);
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn an_end_is_soon_for_two_weeks() {
     assert_advice(&soon, &[], &[Advice::ExpiresSoon { at }]);
     let policy = AdvicePolicy::new().with_expiry_lead(Duration::MAX);
     assert_eq!(
-        advise(&soon, &[], &[], now(), &policy),
+        advise(&soon, &[], now(), &policy),
         [Advice::ExpiresSoon { at }]
     );
 }
@@ -134,85 +134,79 @@ fn a_superseded_secret_is_in_use_when_it_was_used_after_the_rotation() {
     assert_advice(&record(last_used_at, now()), &[], &[]);
 }
 
-/// A quiet key with these scopes, and what is advised on it after these first hours of scopes.
-fn unexercised(held: &str, uses: &[(&str, Timestamp)], policy: &AdvicePolicy) -> Vec<Advice> {
+/// The advice on a quiet key with these scopes, after scopes were used in these hours.
+fn unused(held: &str, uses: &[(&str, Timestamp)], policy: &AdvicePolicy) -> Vec<Advice> {
     let record = quiet().with_scopes(scopes(held));
-    let uses = uses.iter().map(|(name, first)| {
-        let scope = Scope::new(*name).unwrap();
-        ScopeUse::new(scope, *first, last_hour())
-    });
-    let uses: Vec<_> = uses.collect();
-    advise(&record, &[], &uses, now(), policy)
+    let usage = uses
+        .iter()
+        .map(|(names, hour)| UsageBucket::new(*hour, 1, 1, 0).with_scopes(scopes(names)));
+    advise(&record, &usage.collect::<Vec<_>>(), now(), policy)
 }
 
 fn scopes(names: &str) -> ScopeSet {
     names.parse().unwrap()
 }
 
-fn never_exercised(names: &str, since: Timestamp) -> [Advice; 1] {
+fn unused_since(names: &str, since: Timestamp) -> [Advice; 1] {
     let scopes = scopes(names);
-    [Advice::ScopesNeverExercised { scopes, since }]
+    [Advice::UnusedScopes { scopes, since }]
 }
 
 #[test]
-fn scopes_are_told_that_were_not_exercised_for_30_days() {
+fn scopes_that_no_request_needed_for_30_days_are_unused() {
     let policy = AdvicePolicy::new();
-    // Of 34 minutes and 56 seconds less, since hours are what is known.
+    // 34 minutes and 56 seconds less, since usage is counted by the hour.
     let since = last_hour() + HOUR - DAY * 30;
-    let found = |uses: &[_]| unexercised("read write delete", uses, &policy);
+    let found = |uses: &[_]| unused("read write delete", uses, &policy);
     assert_eq!(found(&[]), []);
+    assert_eq!(found(&[("", since)]), [], "no scopes are known");
     assert_eq!(found(&[("read", since + HOUR)]), []);
-    let both = never_exercised("write delete", since);
+    let both = unused_since("write delete", since);
     assert_eq!(found(&[("read", since)]), both);
-    // The first of all says since when anything was noted.
+    // The first hour with scopes is since when used scopes are known.
     let later = ("write", since + DAY * 20);
-    let one = never_exercised("delete", since);
+    let one = unused_since("delete", since);
     assert_eq!(found(&[("read", since), later]), one);
     assert_eq!(found(&[later, ("read", since)]), one);
+    assert_eq!(found(&[("read write", since)]), one);
     let all = [("read", since), later, ("delete", last_hour())];
     assert_eq!(found(&all), []);
-    // What the key does not hold is no matter.
+    // Scopes that the key does not have are not reported.
     let other = [("reports", since)];
-    assert_eq!(
-        unexercised("read", &other, &policy),
-        never_exercised("read", since)
-    );
-    assert_eq!(unexercised("", &other, &policy), []);
+    assert_eq!(unused("read", &other, &policy), unused_since("read", since));
+    assert_eq!(unused("", &other, &policy), []);
 }
 
 #[test]
-fn advice_on_scopes_waits_and_watches_as_it_is_told() {
+fn advice_on_scopes_waits_and_watches_as_configured() {
     const REPORTS: Scope = Scope::from_static("reports");
     let since = last_hour();
     let held = "read write reports";
     let uses = [("read", since)];
-    let soon = AdvicePolicy::new().with_unexercised_after(Duration::from_secs(3_600));
-    assert_eq!(
-        unexercised(held, &uses, &soon),
-        never_exercised("write", since)
-    );
+    let soon = AdvicePolicy::new().with_unused_scopes_after(Duration::from_secs(3_600));
+    assert_eq!(unused(held, &uses, &soon), unused_since("write", since));
     let watched = soon
         .clone()
         .with_watched_scopes([Scope::READ, REPORTS, Scope::DELETE]);
     assert_eq!(
-        unexercised(held, &uses, &watched),
-        never_exercised("reports", since)
+        unused(held, &uses, &watched),
+        unused_since("reports", since)
     );
-    assert_eq!(unexercised(held, &uses, &soon.with_watched_scopes([])), []);
-    let never = AdvicePolicy::new().with_unexercised_after(Duration::MAX);
-    assert_eq!(unexercised(held, &uses, &never), []);
+    assert_eq!(unused(held, &uses, &soon.with_watched_scopes([])), []);
+    let never = AdvicePolicy::new().with_unused_scopes_after(Duration::MAX);
+    assert_eq!(unused(held, &uses, &never), []);
 
-    let [advice] = never_exercised("write reports", since);
-    assert_eq!(advice.code(), "scopes_never_exercised");
+    let [advice] = unused_since("write reports", since);
+    assert_eq!(advice.code(), "unused_scopes");
     assert_eq!(
         advice.to_string(),
         "no request since 2026-03-01T11:00:00Z needed these of its scopes: write reports"
     );
 }
 
-/// The first hour began before the key was there.
+/// The first hour began before the key was issued.
 #[test]
-fn scopes_are_judged_from_the_issue_of_the_key_at_the_earliest() {
+fn scopes_are_unused_since_the_key_was_issued_at_the_earliest() {
     let created_at = now() - DAY * 30;
     let record = |created_at| {
         KeyRecord::new(KeyId::from_bytes([1; 16]), "acct_42", "CI", created_at)
@@ -220,15 +214,16 @@ fn scopes_are_judged_from_the_issue_of_the_key_at_the_earliest() {
             .with_scopes([Scope::READ, Scope::WRITE])
             .with_secret_versions([version(1, created_at).with_last_used_at(Some(now()))])
     };
-    let uses = [ScopeUse::new(Scope::READ, created_at, created_at)];
-    let found = |created_at| advise(&record(created_at), &[], &uses, now(), &AdvicePolicy::new());
-    assert_eq!(found(created_at), never_exercised("write", created_at));
+    let hour = last_hour() + HOUR - DAY * 30 - HOUR;
+    let usage = [UsageBucket::new(hour, 1, 1, 0).with_scopes(Scope::READ)];
+    let found = |created_at| advise(&record(created_at), &usage, now(), &AdvicePolicy::new());
+    assert_eq!(found(created_at), unused_since("write", created_at));
     assert_eq!(found(created_at + STEP), []);
 }
 
 /// What was found in the last hour, and what would not have stood out.
 fn excess(usage: &[UsageBucket], record: &KeyRecord) -> Vec<(&'static str, u64, u64)> {
-    let found = advise(record, usage, &[], now(), &AdvicePolicy::new());
+    let found = advise(record, usage, now(), &AdvicePolicy::new());
     let found = found.into_iter().map(|advice| match advice {
         Advice::UnusualTraffic(excess) | Advice::UnusualRefusals(excess) => {
             assert_eq!(excess.hour, last_hour());
@@ -300,8 +295,11 @@ fn refusals_for_a_scope_have_a_floor_of_their_own() {
     assert_eq!(unusual(&[bucket(0, 1, 0, 50)]), []);
     assert_eq!(unusual(&[bucket(0, 1, 0, 51)]), [(refusals, 51, 50)]);
     let usual = bucket(3, 1, 0, 20);
-    assert_eq!(unusual(&[usual, bucket(0, 1, 0, 60)]), []);
-    assert_eq!(unusual(&[usual, bucket(0, 1, 0, 61)]), [(refusals, 61, 60)]);
+    assert_eq!(unusual(&[usual.clone(), bucket(0, 1, 0, 60)]), []);
+    assert_eq!(
+        unusual(&[usual.clone(), bucket(0, 1, 0, 61)]),
+        [(refusals, 61, 60)]
+    );
     let both = unusual(&[bucket(0, 1, 0, u64::MAX), bucket(0, 2, 1, 1)]);
     assert_eq!(both.len(), 2);
 
@@ -309,7 +307,12 @@ fn refusals_for_a_scope_have_a_floor_of_their_own() {
         .with_unusual_floor(9)
         .with_refusal_floor(4)
         .with_unusual_factor(0);
-    let found = advise(&quiet(), &[usual, bucket(0, 1, 5, 5)], &[], now(), &policy);
+    let found = advise(
+        &quiet(),
+        &[usual.clone(), bucket(0, 1, 5, 5)],
+        now(),
+        &policy,
+    );
     let codes: Vec<_> = found.iter().map(Advice::code).collect();
     assert_eq!(codes, ["unusual_traffic", refusals]);
 }
@@ -319,7 +322,7 @@ fn times_at_the_ends_of_the_calendar_are_survived() {
     for now in [Timestamp::MIN, Timestamp::MAX] {
         let record = quiet().with_expires_at(None);
         let usage = [bucket(0, 1, 9_000, 9_000)];
-        let found = advise(&record, &usage, &[], now, &AdvicePolicy::new());
+        let found = advise(&record, &usage, now, &AdvicePolicy::new());
         assert!(found.contains(&Advice::NoExpiration));
     }
 }
@@ -335,7 +338,7 @@ fn advice_has_a_text_and_a_code() {
     let record = quiet()
         .with_expires_at(Some(now() + DAY))
         .with_secret_versions([old, version(2, now() - DAY)]);
-    let found = advise(&record, &[bucket(0, 1, 5, 60)], &[], now(), &policy);
+    let found = advise(&record, &[bucket(0, 1, 5, 60)], now(), &policy);
     let texts: Vec<_> = found
         .iter()
         .map(|advice| format!("{}: {advice}", advice.code()))

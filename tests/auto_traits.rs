@@ -33,12 +33,13 @@ use tower_api_key::observe::{Access, Decision, Observer};
 use tower_api_key::policy::{MethodPolicy, RequestHead, Requirement, ScopePolicy};
 use tower_api_key::record::{
     AuditAction, AuditEntry, ChangeContext, ChangeRefused, InvalidAuditAction, InvalidKeyId,
-    KeyChange, KeyId, KeyRecord, KeyStatus, KeyUpdate, Metadata, Revocation, SecretVersion,
+    KeyChange, KeyId, KeyRecord, KeyStatus, KeyUpdate, Metadata, Recipient, Revocation,
+    SecretVersion, Transition,
 };
 use tower_api_key::scope::{InvalidScope, Scope, ScopeSet};
 use tower_api_key::store::{
-    AuditPage, AuditPageRequest, KeyPage, KeyRegistry, KeyStore, KeyUse, MemoryStore, PageRequest,
-    ScopeUse, StoreError, Transition, UsageBatch, UsageBucket,
+    ActingKey, AuditPage, AuditPageRequest, Commit, Insert, Inserted, KeyPage, KeyRegistry,
+    KeyStore, KeyUse, MemoryStore, PageRequest, StoreError, UsageBatch, UsageBucket,
 };
 use tower_api_key::usage::{UsageMonitor, UsageStats};
 use tower_api_key::verify::Verifier;
@@ -82,14 +83,14 @@ fn users_can_move_share_and_clone_what_they_need() {
     value::<KeyPrefix>();
     value::<(KeyId, KeyRecord, SecretVersion, Revocation)>();
     value::<(KeyChange, KeyUpdate, KeyStatus, KeyUse)>();
-    value::<(ChangeContext, Metadata, AuditEntry, AuditAction)>();
+    value::<(ChangeContext, Metadata, AuditEntry, AuditAction, Recipient)>();
     value::<(
         AuditPage,
         AuditPageRequest,
         Transition,
         UsageBatch,
         UsageBucket,
-        ScopeUse,
+        (Insert, Inserted, Commit, ActingKey),
     )>();
     value::<(PageRequest, KeyPage)>();
     value::<(NewKey, LegacyKey, ManualClock, SystemClock)>();
@@ -147,8 +148,8 @@ fn so_they_can_with_what_features_add() {
     use tower_api_key::manage::IssuePolicy;
     use tower_api_key::observe::TracingObserver;
     use tower_api_key::store::{
-        CacheOptions, CachedStore, ChangeFeed, DeadlineStore, FeedEvent, PostgresOptions,
-        PostgresStore, RedisOptions, RedisStore, SqliteOptions, SqliteStore,
+        CacheOptions, CachedStore, ChangeFeed, FeedEvent, PostgresOptions, PostgresStore,
+        RedisOptions, RedisStore, SqliteOptions, SqliteStore, TimeoutStore,
     };
     use tower_api_key::testing::FaultyStore;
     use tower_api_key::usage::{
@@ -161,7 +162,7 @@ fn so_they_can_with_what_features_add() {
     value::<(CacheOptions, PostgresOptions, RedisOptions, SqliteOptions)>();
     value::<(UsageFlusherOptions, FlusherStats)>();
     value::<(IssuePolicy, OwnerAuthoriser, Principal)>();
-    shared::<DeadlineStore<MemoryStore>>();
+    shared::<TimeoutStore<MemoryStore>>();
     shared::<FaultyStore<MemoryStore>>();
     shared::<UsageFlusher>();
     shared::<(UsageEvent, FeedEvent, TracingObserver)>();

@@ -302,9 +302,9 @@ async fn a_broken_store_lets_nobody_in_over_either_protocol() {
 async fn a_store_that_hangs_is_answered_for_at_its_deadline() {
     use support::UNKNOWN;
     use support::stores::Hangs;
-    use tower_api_key::store::DeadlineStore;
+    use tower_api_key::store::TimeoutStore;
 
-    let store = DeadlineStore::new(Hangs, std::time::Duration::from_secs(30));
+    let store = TimeoutStore::new(Hangs, std::time::Duration::from_secs(30));
     let server = Server::start(ApiKeyLayer::new(store), ROOM).await;
     server
         .http1(&[("x-api-key", UNKNOWN.as_bytes())])

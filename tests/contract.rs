@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::executor::block_on;
-use tower_api_key::store::DeadlineStore;
+use tower_api_key::MemoryStore;
 #[cfg(feature = "cache")]
 use tower_api_key::store::{CacheOptions, CachedStore};
+use tower_api_key::store::{Store, TimeoutStore};
 use tower_api_key::testing::contract;
 #[cfg(feature = "cache")]
 use tower_api_key::testing::{Fault, FaultyStore};
-use tower_api_key::{KeyRegistry, MemoryStore};
 
 #[test]
 fn the_memory_store_keeps_the_contract() {
@@ -27,14 +27,14 @@ fn a_shared_store_keeps_the_contract() {
 #[test]
 fn a_store_of_any_kind_keeps_the_contract() {
     block_on(contract::check(async || {
-        let store: Arc<dyn KeyRegistry> = Arc::new(MemoryStore::new());
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
         store
     }));
 }
 
 #[tokio::test]
 async fn a_bounded_store_keeps_the_contract() {
-    contract::check(async || DeadlineStore::new(MemoryStore::new(), Duration::from_secs(60))).await;
+    contract::check(async || TimeoutStore::new(MemoryStore::new(), Duration::from_secs(60))).await;
 }
 
 #[test]
@@ -53,7 +53,7 @@ async fn a_cache_keeps_the_contract() {
     let slow = || {
         let delay = Fault::Delay(Duration::from_millis(1));
         FaultyStore::new(MemoryStore::new(), 1)
-            .with_look_up_fault(delay, 100)
+            .with_lookup_fault(delay, 100)
             .with_change_fault(delay, 100)
     };
     contract::check(async || CachedStore::new(slow(), CacheOptions::new()).unwrap()).await;

@@ -16,9 +16,9 @@ use tower_api_key::denial::{Denial, DenialKind};
 use tower_api_key::identity::Identity;
 use tower_api_key::manage::ManageErrorKind;
 use tower_api_key::record::{KeyStatus, KeyUpdate};
-use tower_api_key::store::{DeadlineStore, KeyUse, PageRequest, StoreErrorKind};
+use tower_api_key::store::{KeyUse, PageRequest, StoreErrorKind, TimeoutStore, UsageStore};
 use tower_api_key::testing::{Fault, FaultyStore};
-use tower_api_key::{KeyManager, KeyRegistry, MemoryStore, NewKey};
+use tower_api_key::{KeyManager, MemoryStore, NewKey};
 
 const ERROR: Fault = Fault::Error(StoreErrorKind::Unavailable);
 const DELAY: Fault = Fault::Delay(Duration::from_millis(20));
@@ -62,10 +62,10 @@ async fn no_fault_lets_in(seed: u64, odds: [u8; 6]) {
     ];
     let store = FaultyStore::new(MemoryStore::new(), seed);
     let store = faults.iter().zip(odds).fold(store, |store, (fault, odds)| {
-        store.with_look_up_fault(*fault, odds)
+        store.with_lookup_fault(*fault, odds)
     });
     let clock = ManualClock::at(START.parse().unwrap());
-    let bounded = DeadlineStore::new(store.clone(), DEADLINE);
+    let bounded = TimeoutStore::new(store.clone(), DEADLINE);
     let keys = KeyManager::new(bounded).with_clock(clock.clone());
     let hour = Duration::from_secs(3_600);
     store.set_failing(false);
@@ -127,7 +127,7 @@ async fn no_fault_lets_in(seed: u64, odds: [u8; 6]) {
 
 async fn no_fault_undoes(seed: u64, steps: &[u8]) {
     let store = FaultyStore::new(MemoryStore::new(), seed)
-        .with_look_up_fault(ERROR, 10)
+        .with_lookup_fault(ERROR, 10)
         .with_change_fault(ERROR, 25)
         .with_change_fault(Fault::LostAnswer, 25);
     let keys = KeyManager::new(store.clone());

@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use tower_api_key::denial::DenialKind;
 use tower_api_key::key::KeyDigest;
 use tower_api_key::record::KeyChange;
-use tower_api_key::store::{DeadlineStore, KeyUse, PageRequest, StoreErrorKind};
-use tower_api_key::testing::{Fault, FaultyStore, contract};
+use tower_api_key::store::{Insert, KeyUse, PageRequest, StoreErrorKind, TimeoutStore, UsageStore};
+use tower_api_key::testing::{Fault, FaultyStore, apply, contract};
 use tower_api_key::{IssuedKey, KeyManager, KeyRegistry, KeyStore, MemoryStore, NewKey, Verifier};
 
 type Faulty = FaultyStore<MemoryStore>;
@@ -67,7 +67,7 @@ async fn with_delays_a_store_keeps_the_contract() {
     for seed in 0..4 {
         let fresh = async || {
             FaultyStore::new(MemoryStore::new(), seed)
-                .with_look_up_fault(Fault::Delay(Duration::from_millis(3)), 30)
+                .with_lookup_fault(Fault::Delay(Duration::from_millis(3)), 30)
                 .with_change_fault(Fault::Delay(Duration::from_millis(1)), 30)
                 .with_change_fault(Fault::Delay(Duration::from_millis(2)), 30)
         };
@@ -79,9 +79,9 @@ async fn with_delays_a_store_keeps_the_contract() {
 fn a_seed_determines_the_sequence() {
     let sequence = |seed, waited: bool| -> Vec<Result<String, DenialKind>> {
         let store = FaultyStore::new(MemoryStore::new(), seed)
-            .with_look_up_fault(ERROR, 20)
-            .with_look_up_fault(Fault::WrongDigest, 20)
-            .with_look_up_fault(Fault::Panic, 20);
+            .with_lookup_fault(ERROR, 20)
+            .with_lookup_fault(Fault::WrongDigest, 20)
+            .with_lookup_fault(Fault::Panic, 20);
         let keys = issued(&store);
         let verifier = if waited {
             Verifier::new(Waiting(store))
@@ -113,7 +113,7 @@ fn a_seed_determines_the_sequence() {
 #[test]
 fn each_fault_of_a_look_up_does_what_it_says() {
     let with = |fault| {
-        let store = FaultyStore::new(MemoryStore::new(), 1).with_look_up_fault(fault, 100);
+        let store = FaultyStore::new(MemoryStore::new(), 1).with_lookup_fault(fault, 100);
         let keys = issued(&store);
         let key = &keys[0];
         let digest = *key.record.secret_versions()[0].digest();
@@ -123,7 +123,7 @@ fn each_fault_of_a_look_up_does_what_it_says() {
     let text = "the faulty store fails as Unavailable, as it was told to";
     for error in [
         block_on(store.find(&digest)).unwrap_err(),
-        store.find_now(&digest).unwrap().unwrap_err(),
+        store.try_find(&digest).unwrap().unwrap_err(),
         block_on(store.get(&record.id())).unwrap_err(),
         block_on(store.list("acct_1", &PageRequest::default())).unwrap_err(),
     ] {
@@ -135,18 +135,18 @@ fn each_fault_of_a_look_up_does_what_it_says() {
     assert_eq!(store.injected(), [(ERROR, 4)]);
     store.set_failing(false);
     assert_eq!(block_on(store.find(&digest)).unwrap(), Some(record.clone()));
-    assert_eq!(store.find_now(&digest).unwrap().unwrap(), Some(record));
+    assert_eq!(store.try_find(&digest).unwrap().unwrap(), Some(record));
     assert_eq!(store.injected(), [(ERROR, 4)]);
     assert_eq!(store.inner().len(), 3);
 
     let (store, _, digest) = with(Fault::Panic);
     let text = "the faulty store panics, as it was told to";
-    assert_eq!(panic_of(|| drop(store.find_now(&digest))), text);
+    assert_eq!(panic_of(|| drop(store.try_find(&digest))), text);
     assert_eq!(panic_of(|| drop(block_on(store.find(&digest)))), text);
     assert_eq!(store.injected(), [(Fault::Panic, 2)]);
 
     let (store, record, digest) = with(Fault::WrongDigest);
-    let wrong = store.find_now(&digest).unwrap().unwrap().unwrap();
+    let wrong = store.try_find(&digest).unwrap().unwrap().unwrap();
     assert_eq!(
         (wrong.id(), wrong.secret_version(&digest)),
         (record.id(), None)
@@ -154,7 +154,7 @@ fn each_fault_of_a_look_up_does_what_it_says() {
     assert_eq!(block_on(store.find(&digest)).unwrap().unwrap(), wrong);
     assert_eq!(
         store
-            .find_now(&KeyDigest::from_bytes([1; 32]))
+            .try_find(&KeyDigest::from_bytes([1; 32]))
             .unwrap()
             .unwrap(),
         None
@@ -172,8 +172,8 @@ fn each_fault_of_a_look_up_does_what_it_says() {
     store.set_failing(true);
     let other = KeyDigest::from_bytes([1; 32]);
     assert_eq!(block_on(store.find(&other)).unwrap().unwrap(), record);
-    assert_eq!(store.find_now(&other).unwrap().unwrap().unwrap(), record);
-    assert_eq!(store.find_now(&digest).unwrap().unwrap().unwrap(), wrong);
+    assert_eq!(store.try_find(&other).unwrap().unwrap().unwrap(), record);
+    assert_eq!(store.try_find(&digest).unwrap().unwrap().unwrap(), wrong);
     // Only look-ups by digest find the wrong row.
     assert_eq!(block_on(store.get(&record.id())).unwrap().unwrap(), record);
 }
@@ -181,17 +181,17 @@ fn each_fault_of_a_look_up_does_what_it_says() {
 #[tokio::test(start_paused = true)]
 async fn what_must_be_waited_for_is_not_answered_at_once() {
     let digest = KeyDigest::from_bytes([1; 32]);
-    let store = FaultyStore::new(MemoryStore::new(), 1).with_look_up_fault(DELAY, 100);
+    let store = FaultyStore::new(MemoryStore::new(), 1).with_lookup_fault(DELAY, 100);
     let began = Instant::now();
-    assert!(store.find_now(&digest).is_none());
+    assert!(store.try_find(&digest).is_none());
     assert!(store.injected().is_empty(), "the fault is the next call's");
     assert_eq!(store.find(&digest).await.unwrap(), None);
     assert_eq!(began.elapsed(), Duration::from_millis(20));
     assert_eq!(store.injected(), [(DELAY, 1)]);
 
-    let store = FaultyStore::new(MemoryStore::new(), 1).with_look_up_fault(Fault::Hang, 100);
-    assert!(store.find_now(&digest).is_none());
-    let bounded = DeadlineStore::new(store.clone(), DEADLINE);
+    let store = FaultyStore::new(MemoryStore::new(), 1).with_lookup_fault(Fault::Hang, 100);
+    assert!(store.try_find(&digest).is_none());
+    let bounded = TimeoutStore::new(store.clone(), DEADLINE);
     let error = bounded.find(&digest).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::TimedOut);
     assert_eq!(store.injected(), [(Fault::Hang, 1)]);
@@ -213,16 +213,16 @@ async fn a_failed_change_is_made_only_when_its_answer_is_lost() {
             issued.record.as_ref().clone()
         };
         let store = FaultyStore::new(inner.clone(), 1).with_change_fault(fault, 100);
-        let bounded = DeadlineStore::new(store.clone(), DEADLINE);
+        let bounded = TimeoutStore::new(store.clone(), DEADLINE);
         let (one, many) = (record("one").await, record("many").await);
         let id = one.id();
-        let answer = AssertUnwindSafe(bounded.insert(one.clone(), &context()))
+        let answer = AssertUnwindSafe(bounded.insert(Insert::new(one.clone(), &context())))
             .catch_unwind()
             .await;
         assert_eq!(answer.is_err(), fault == Fault::Panic, "{fault:?}");
         let succeeded = matches!(answer, Ok(Ok(_)));
         assert_eq!(succeeded, fault == DELAY, "{fault:?}");
-        let answers = AssertUnwindSafe(bounded.insert_many(vec![many], &context()))
+        let answers = AssertUnwindSafe(bounded.insert_many(vec![Insert::new(many, &context())]))
             .catch_unwind()
             .await;
         if let Ok(answers) = answers {
@@ -232,7 +232,7 @@ async fn a_failed_change_is_made_only_when_its_answer_is_lost() {
 
         store.set_failing(false);
         if !made {
-            store.insert(one, &context()).await.unwrap();
+            store.insert(Insert::new(one, &context())).await.unwrap();
         }
         store.set_failing(true);
         let used = [KeyUse::new(id, 1, START.parse().unwrap())];
@@ -240,7 +240,7 @@ async fn a_failed_change_is_made_only_when_its_answer_is_lost() {
             .catch_unwind()
             .await;
         let disable = KeyChange::Disable;
-        let _ = AssertUnwindSafe(bounded.apply(&id, &disable, &context()))
+        let _ = AssertUnwindSafe(apply(&bounded, &id, &disable, &context()))
             .catch_unwind()
             .await;
         let record = inner.get(&id).await.unwrap().unwrap();
@@ -255,12 +255,12 @@ fn nonsense_is_refused() {
     let store = || FaultyStore::new(MemoryStore::new(), 1);
     let full = || {
         store()
-            .with_look_up_fault(ERROR, 60)
-            .with_look_up_fault(Fault::Hang, 40)
+            .with_lookup_fault(ERROR, 60)
+            .with_lookup_fault(Fault::Hang, 40)
     };
     drop(full().with_change_fault(ERROR, 100));
     assert_eq!(
-        panic_of(|| drop(full().with_look_up_fault(Fault::Panic, 1))),
+        panic_of(|| drop(full().with_lookup_fault(Fault::Panic, 1))),
         "expected faults in at most 100 per cent of the calls, found 101"
     );
     assert_eq!(
@@ -268,8 +268,8 @@ fn nonsense_is_refused() {
         "expected faults in at most 100 per cent of the calls, found 101"
     );
     assert_eq!(
-        panic_of(|| drop(store().with_look_up_fault(Fault::LostAnswer, 1))),
-        "expected a fault of look-ups, found LostAnswer"
+        panic_of(|| drop(store().with_lookup_fault(Fault::LostAnswer, 1))),
+        "expected a fault of lookups, found LostAnswer"
     );
     for wrong in [Fault::WrongKey, Fault::WrongDigest] {
         assert_eq!(

@@ -1,5 +1,6 @@
 //! Keys that a thread is asked for again and again, of which it keeps copies.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![cfg(feature = "test-util")]
 
 mod support;
 
@@ -12,6 +13,8 @@ use support::START;
 use support::changes::context;
 use tower_api_key::key::KeyDigest;
 use tower_api_key::record::{KeyChange, KeyId, KeyRecord, KeyUpdate, Revocation, SecretVersion};
+use tower_api_key::store::Insert;
+use tower_api_key::testing::apply;
 use tower_api_key::{KeyRegistry, KeyStore, MemoryStore, Scope, ScopeSet};
 
 const ID: KeyId = KeyId::from_bytes([1; 16]);
@@ -33,7 +36,7 @@ fn record(number: u8) -> KeyRecord {
 }
 
 fn find(store: &MemoryStore, digest: KeyDigest) -> Option<Arc<KeyRecord>> {
-    store.find_now(&digest).unwrap().unwrap()
+    store.try_find(&digest).unwrap().unwrap()
 }
 
 #[test]
@@ -77,14 +80,14 @@ fn every_thread_that_a_key_is_hot_on_knows_of_each_change() {
         for change in &changes {
             let before = look_up_often();
             barrier.wait();
-            block_on(store.apply(&ID, change, &context())).unwrap();
+            block_on(apply(&store, &ID, change, &context())).unwrap();
             barrier.wait();
             assert_ne!(look_up_often(), before);
             barrier.wait();
         }
     });
     // A new key with the digest of the one before is another.
-    block_on(store.insert(record(1).with_scopes(Scope::WRITE), &context())).unwrap();
+    block_on(store.insert(Insert::new(record(1).with_scopes(Scope::WRITE), &context()))).unwrap();
     let scopes = look_up_often().unwrap().scopes().clone();
     assert_eq!(scopes, ScopeSet::from(Scope::WRITE));
 }

@@ -19,10 +19,10 @@ use tower_api_key::key::{KeyDigest, KeyFormat, KeyHasher, KeyPrefix};
 use tower_api_key::manage::{
     ImportRefusal, ImportRefusalKind, ImportReport, LegacyKey, ManageErrorKind,
 };
-use tower_api_key::record::{ChangeContext, KeyChange, KeyId, KeyRecord, Revocation};
+use tower_api_key::record::{KeyId, KeyRecord, Revocation};
 use tower_api_key::store::{
-    AuditPage, AuditPageRequest, KeyPage, PageRequest, ScopeUse, StoreError, StoreErrorKind,
-    UsageBatch, UsageBucket,
+    AuditLog, AuditPage, AuditPageRequest, Commit, Insert, Inserted, KeyPage, PageRequest,
+    StoreError, StoreErrorKind, UsageBatch, UsageBucket, UsageStore,
 };
 use tower_api_key::{KeyManager, KeyRegistry, KeyStore, MemoryStore, Scope, ScopeSet};
 
@@ -389,29 +389,21 @@ impl KeyStore for Metered {
 
 #[async_trait]
 impl KeyRegistry for Metered {
-    async fn insert(
-        &self,
-        record: KeyRecord,
-        context: &ChangeContext,
-    ) -> Result<Arc<KeyRecord>, StoreError> {
+    async fn insert(&self, insert: Insert) -> Result<Inserted, StoreError> {
         if self.inner.len() >= self.fails_from.load(Ordering::SeqCst) {
             return Err(StoreError::new(
                 StoreErrorKind::Unavailable,
                 "no connection",
             ));
         }
-        self.inner.insert(record, context).await
+        self.inner.insert(insert).await
     }
 
-    async fn insert_many(
-        &self,
-        records: Vec<KeyRecord>,
-        context: &ChangeContext,
-    ) -> Vec<Result<Arc<KeyRecord>, StoreError>> {
-        self.sizes.lock().unwrap().push(records.len());
+    async fn insert_many(&self, inserts: Vec<Insert>) -> Vec<Result<Inserted, StoreError>> {
+        self.sizes.lock().unwrap().push(inserts.len());
         let mut answers = Vec::new();
-        for record in records {
-            answers.push(self.insert(record, context).await);
+        for insert in inserts {
+            answers.push(self.insert(insert).await);
         }
         if self.forgets {
             answers.pop();
@@ -427,23 +419,24 @@ impl KeyRegistry for Metered {
         self.inner.list(owner, page).await
     }
 
-    async fn apply(
-        &self,
-        id: &KeyId,
-        change: &KeyChange,
-        context: &ChangeContext,
-    ) -> Result<Arc<KeyRecord>, StoreError> {
-        self.inner.apply(id, change, context).await
+    async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
+        self.inner.commit(commit).await
     }
+}
 
+#[async_trait]
+impl AuditLog for Metered {
     async fn audit(&self, owner: &str, page: &AuditPageRequest) -> Result<AuditPage, StoreError> {
         self.inner.audit(owner, page).await
     }
 
-    async fn forget_audit_before(&self, at: Timestamp) -> Result<u64, StoreError> {
-        self.inner.forget_audit_before(at).await
+    async fn prune_audit_before(&self, at: Timestamp) -> Result<u64, StoreError> {
+        self.inner.prune_audit_before(at).await
     }
+}
 
+#[async_trait]
+impl UsageStore for Metered {
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         self.inner.record_usage(batch).await
     }
@@ -456,12 +449,8 @@ impl KeyRegistry for Metered {
         self.inner.usage(id, hours).await
     }
 
-    async fn scope_uses(&self, id: &KeyId) -> Result<Vec<ScopeUse>, StoreError> {
-        self.inner.scope_uses(id).await
-    }
-
-    async fn forget_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
-        self.inner.forget_usage_before(hour).await
+    async fn prune_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
+        self.inner.prune_usage_before(hour).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! The life of a key, through `KeyManager`.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![cfg(feature = "test-util")]
 
 mod support;
 
@@ -22,7 +23,8 @@ use tower_api_key::denial::DenialKind;
 use tower_api_key::key::{KeyFormat, KeyHasher};
 use tower_api_key::manage::ManageErrorKind;
 use tower_api_key::record::{KeyChange, KeyId, KeyStatus, KeyUpdate};
-use tower_api_key::store::{KeyUse, PageRequest};
+use tower_api_key::store::{Insert, KeyUse, PageRequest, UsageStore};
+use tower_api_key::testing::apply;
 use tower_api_key::{IssuedKey, KeyManager, KeyRegistry, MemoryStore, NewKey, Scope, ScopeSet};
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -101,7 +103,7 @@ async fn neither_plaintext_nor_digest_is_shown_by_debug() {
     let page = keys.list("acct_42", &PageRequest::default()).await.unwrap();
     let exists = keys
         .store()
-        .insert((*rotated.record).clone(), &context())
+        .insert(Insert::new((*rotated.record).clone(), &context()))
         .await;
     let version = &rotated.record.secret_versions()[0];
     let change = KeyChange::Rotate {
@@ -110,10 +112,7 @@ async fn neither_plaintext_nor_digest_is_shown_by_debug() {
         at: start(),
         others_retire_at: start(),
     };
-    let again = keys
-        .store()
-        .apply(&issued.record.id(), &change, &context())
-        .await;
+    let again = apply(keys.store(), &issued.record.id(), &change, &context()).await;
     let layer = tower_api_key::ApiKeyLayer::from_verifier(verifier.clone());
 
     let mut shown = vec![
@@ -186,7 +185,7 @@ async fn an_expired_or_missing_key_gets_no_new_secret() {
     clock.advance(HOUR);
     let error = keys.rotate(&issued.record.id(), HOUR).await.unwrap_err();
     assert_eq!(error.kind(), ManageErrorKind::Refused);
-    let message = "the key has expired; expected a later expiration date before a rotation";
+    let message = "the key has expired; set a later expiration date before you rotate it";
     assert_eq!(error.to_string(), message);
 
     let nobody = KeyId::from_bytes([7; 16]);

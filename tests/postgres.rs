@@ -1,6 +1,6 @@
 //! Keys in PostgreSQL: the life of a key, and what is kept of it.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![cfg(all(feature = "postgres", unix))]
+#![cfg(all(feature = "postgres", feature = "test-util", unix))]
 
 #[path = "support/changes.rs"]
 mod changes;
@@ -15,8 +15,11 @@ use changes::{batch, context};
 use keys::{at, digest, id, record, rotation, store, version};
 use server::PostgresServer;
 use tower_api_key::clock::ManualClock;
-use tower_api_key::record::{ChangeRefused, KeyChange, KeyRecord, KeyUpdate, Metadata, Revocation};
-use tower_api_key::store::{KeyUse, PageRequest, StoreError, StoreErrorKind};
+use tower_api_key::record::{KeyChange, KeyRecord, KeyUpdate, Metadata, Revocation};
+use tower_api_key::store::{
+    Insert, Inserted, KeyUse, PageRequest, StoreError, StoreErrorKind, UsageStore,
+};
+use tower_api_key::testing::apply;
 use tower_api_key::{KeyManager, KeyRegistry, KeyStore, NewKey, Scope};
 
 #[track_caller]
@@ -30,8 +33,8 @@ fn assert_fails<T: std::fmt::Debug>(
     keys::assert_tells_no_secret(&error);
 }
 
-const ID_EXISTS: &str = "expected a new key, found its id in the store";
-const DIGEST_EXISTS: &str = "expected a new key, found its digest in the store";
+const ID_EXISTS: &str = "a key with this id already exists";
+const DIGEST_EXISTS: &str = "a key with this digest already exists";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_life_of_a_key() {
@@ -71,17 +74,10 @@ async fn the_life_of_a_key() {
     assert_eq!(*store.get(&key).await.unwrap().unwrap(), *revoked);
     assert_eq!(*keys.revoke(&key, "again").await.unwrap(), *revoked);
     assert!(verifier.verify(secret).await.is_err());
-    let refused = StoreErrorKind::Refused(ChangeRefused::Revoked);
-    let error = store
-        .apply(&key, &KeyChange::Enable, &context())
-        .await
-        .unwrap_err();
-    assert_eq!(error.kind(), refused);
-
     keys.delete(&key).await.unwrap();
     assert_eq!(store.get(&key).await.unwrap(), None);
-    let gone = store.apply(&key, &KeyChange::Disable, &context()).await;
-    assert_fails(gone, StoreErrorKind::NotFound, "no such key");
+    let gone = apply(&store, &key, &KeyChange::Disable, &context()).await;
+    assert_fails(gone, StoreErrorKind::NotFound, "no key has this id");
 }
 
 #[tokio::test]
@@ -94,23 +90,23 @@ async fn every_part_of_a_record_is_kept() {
         id(2),
         "ä\u{10ffff} 'x",
         "n\n",
-        "1969-12-31T23:59:59.999999Z".parse().unwrap(),
+        "1970-01-01T00:00:00.000001Z".parse().unwrap(),
     )
     .with_scopes(["read", "~", "a:b"].map(Scope::from_static))
     .with_expires_at(Some("9999-12-30T22:00:00.999999Z".parse().unwrap()))
     .with_disabled(true)
     .with_revocation(Some(Revocation::new(at(5), "")))
-    .with_metadata(Metadata::new().with("ä\0'", "\"\\").with("", ""))
+    .with_metadata(Metadata::new().with("ä\\u0000'", "\"\\").with("", ""))
     .with_changes(u32::MAX)
     .with_secret_versions([
         version(u32::MAX, digest(3))
             .with_retires_at(Some("1999-12-31T23:59:59.999999Z".parse().unwrap())),
         version(7, digest(4))
-            .with_last_used_at(Some("-004712-01-01T00:00:00.000001Z".parse().unwrap())),
+            .with_last_used_at(Some("1970-01-01T00:00:00.000001Z".parse().unwrap())),
     ]);
     for record in [none, all] {
-        let added = store.insert(record.clone(), &context()).await.unwrap();
-        assert_eq!(*added, record);
+        let insert = Insert::new(record.clone(), &context());
+        assert_eq!(store.insert(insert).await.unwrap(), Inserted::Created);
         assert_eq!(*store.get(&record.id()).await.unwrap().unwrap(), record);
     }
     for number in [3, 4] {
@@ -123,37 +119,53 @@ async fn every_part_of_a_record_is_kept() {
 }
 
 #[tokio::test]
-async fn what_the_database_cannot_hold_is_refused() {
-    let Some(store) = store("refused_").await else {
+async fn a_document_is_json_that_an_operator_can_query() {
+    let Some(store) = store("queried_").await else {
         return;
     };
-    let early = "-004800-01-01T00:00:00Z".parse().unwrap();
+    let insert = Insert::new(record(1), &context());
+    store.insert(insert).await.unwrap();
+    let server = PostgresServer::shared().unwrap();
+    let found = "SELECT document->>'name', document->'scopes', revision, revoked FROM queried_keys \
+                 WHERE owner = 'acct_42'";
+    assert_eq!(
+        server.sql(found),
+        format!("CI|[\"read\"]|{}|f", record(1).revision())
+    );
+    let revoke = KeyChange::Revoke(Revocation::new(at(1), "lost"));
+    apply(&store, &id(1), &revoke, &context()).await.unwrap();
+    assert_eq!(
+        server.sql(found),
+        format!("CI|[\"read\"]|{}|t", record(1).revision() + 1)
+    );
+}
+
+#[tokio::test]
+async fn what_the_database_cannot_hold_is_rejected() {
+    let Some(store) = store("rejected_").await else {
+        return;
+    };
     let server = PostgresServer::shared().unwrap();
     let message = format!(
-        "expected an answer of PostgreSQL at 127.0.0.1:{}/postgres, found something that it \
-         cannot hold, such as NUL in a text or a time before 4713 BC",
+        "PostgreSQL at 127.0.0.1:{}/postgres: the database cannot hold a value, such as U+0000 in \
+         a string",
         server.port()
     );
-    let nul =
-        KeyRecord::new(id(1), "a\0b", "CI", at(0)).with_secret_versions([version(1, digest(1))]);
-    let old = KeyRecord::new(id(1), "a", "CI", early).with_secret_versions([version(1, digest(1))]);
-    for record in [nul.clone(), old] {
+    for (owner, name) in [("a\0b", "CI"), ("a", "C\0I")] {
+        let record =
+            KeyRecord::new(id(1), owner, name, at(0)).with_secret_versions([version(1, digest(1))]);
         assert_fails(
-            store.insert(record, &context()).await,
+            store.insert(Insert::new(record, &context())).await,
             StoreErrorKind::Corrupt,
             &message,
         );
     }
-    // In a batch, it keeps no other from being added.
-    let answers = store
-        .insert_many(vec![record(2), nul, record(3)], &context())
-        .await;
-    let added: Vec<_> = answers.iter().map(Result::is_ok).collect();
-    assert_eq!(added, [true, false, true]);
     assert_eq!(store.get(&id(1)).await.unwrap(), None);
+    let insert = Insert::new(record(2), &context());
+    store.insert(insert).await.unwrap();
     let update = KeyChange::Update(KeyUpdate::new().with_name("\0"));
     assert_fails(
-        store.apply(&id(2), &update, &context()).await,
+        apply(&store, &id(2), &update, &context()).await,
         StoreErrorKind::Corrupt,
         &message,
     );
@@ -165,30 +177,44 @@ async fn ids_and_digests_are_unique() {
     let Some(store) = store("unique_").await else {
         return;
     };
-    store.insert(record(1), &context()).await.unwrap();
+    store
+        .insert(Insert::new(record(1), &context()))
+        .await
+        .unwrap();
     let same_id = record(2).with_secret_versions([version(1, digest(9))]);
     let same_id = KeyRecord::new(id(1), same_id.owner(), same_id.name(), at(0));
     let exists = StoreErrorKind::AlreadyExists;
-    assert_fails(store.insert(same_id, &context()).await, exists, ID_EXISTS);
-    assert_fails(store.insert(record(1), &context()).await, exists, ID_EXISTS);
+    assert_fails(
+        store.insert(Insert::new(same_id, &context())).await,
+        exists,
+        ID_EXISTS,
+    );
+    assert_fails(
+        store.insert(Insert::new(record(1), &context())).await,
+        exists,
+        ID_EXISTS,
+    );
     let second = record(2).with_secret_versions([version(2, digest(2)), version(1, digest(1))]);
     assert_fails(
-        store.insert(second, &context()).await,
+        store.insert(Insert::new(second, &context())).await,
         exists,
         DIGEST_EXISTS,
     );
     let twice = record(2).with_secret_versions([version(2, digest(2)), version(1, digest(2))]);
-    assert_fails(store.insert(twice, &context()).await, exists, DIGEST_EXISTS);
+    assert_fails(
+        store.insert(Insert::new(twice, &context())).await,
+        exists,
+        DIGEST_EXISTS,
+    );
     assert_eq!(store.get(&id(2)).await.unwrap(), None);
     assert_eq!(store.find(&digest(2)).await.unwrap(), None);
 
-    store.insert(record(3), &context()).await.unwrap();
-    for taken in [1, 3] {
-        let rotated = store
-            .apply(&id(3), &rotation(digest(taken)), &context())
-            .await;
-        assert_fails(rotated, exists, DIGEST_EXISTS);
-    }
+    store
+        .insert(Insert::new(record(3), &context()))
+        .await
+        .unwrap();
+    let rotated = apply(&store, &id(3), &rotation(digest(1)), &context()).await;
+    assert_fails(rotated, exists, DIGEST_EXISTS);
     assert_eq!(*store.get(&id(3)).await.unwrap().unwrap(), record(3));
 }
 
@@ -197,14 +223,17 @@ async fn many_are_added_each_by_itself() {
     let Some(store) = store("many_").await else {
         return;
     };
-    store.insert(record(200), &context()).await.unwrap();
+    store
+        .insert(Insert::new(record(200), &context()))
+        .await
+        .unwrap();
     let taken = record(1).with_secret_versions([version(2, digest(1)), version(1, digest(200))]);
     // Its digest 1 is free, since the record before it is refused.
     let after = record(2).with_secret_versions([version(1, digest(1))]);
     let again = record(3).with_secret_versions([version(1, digest(1))]);
     let mut records = vec![taken, after, again, record(4), record(4), record(200)];
     records.extend((5..=199).map(record));
-    let answers = store.insert_many(records.clone(), &context()).await;
+    let answers = store.insert_many(inserts(&records)).await;
     let refusals: Vec<_> = answers
         .iter()
         .map(|one| one.as_ref().err().map(ToString::to_string))
@@ -226,7 +255,14 @@ async fn many_are_added_each_by_itself() {
         let expected = records.iter().find(|one| one.id() == id(number)).unwrap();
         assert_eq!(*store.get(&id(number)).await.unwrap().unwrap(), *expected);
     }
-    assert!(store.insert_many(Vec::new(), &context()).await.is_empty());
+    assert!(store.insert_many(Vec::new()).await.is_empty());
+}
+
+fn inserts(records: &[KeyRecord]) -> Vec<Insert> {
+    let records = records.iter().cloned();
+    records
+        .map(|record| Insert::new(record, &context()))
+        .collect()
 }
 
 #[tokio::test]
@@ -237,12 +273,15 @@ async fn pages_follow_the_ids_of_one_owner() {
     for number in [5, 3, 1, 4, 2] {
         let many = [version(1, digest(number)), version(2, digest(number + 100))];
         store
-            .insert(record(number).with_secret_versions(many), &context())
+            .insert(Insert::new(
+                record(number).with_secret_versions(many),
+                &context(),
+            ))
             .await
             .unwrap();
     }
     let other = KeyRecord::new(id(9), "acct_42 ", "CI", at(0));
-    store.insert(other, &context()).await.unwrap();
+    store.insert(Insert::new(other, &context())).await.unwrap();
     let mut page = PageRequest::first(2);
     let mut seen = Vec::new();
     loop {
@@ -259,7 +298,7 @@ async fn pages_follow_the_ids_of_one_owner() {
             None => break,
         }
     }
-    assert_eq!(seen, [vec![id(1), id(2)], vec![id(3), id(4)], vec![id(5)]]);
+    assert_eq!(seen, [vec![id(5), id(4)], vec![id(3), id(2)], vec![id(1)]]);
     for owner in ["ACCT_42", "acct_4", "", "acct_42  ", "acct_42\0"] {
         let page = store.list(owner, &PageRequest::default()).await;
         assert!(page.map_or(true, |page| page.keys().is_empty()), "{owner}");
@@ -275,7 +314,7 @@ async fn uses_move_forward_only() {
     };
     let two = [version(1, digest(1)), version(2, digest(11))];
     store
-        .insert(record(1).with_secret_versions(two), &context())
+        .insert(Insert::new(record(1).with_secret_versions(two), &context()))
         .await
         .unwrap();
     let last = async |number: usize| {
@@ -295,14 +334,14 @@ async fn uses_move_forward_only() {
     assert_eq!(last(1).await, Some(at(9)));
     store.record_usage(&batch([])).await.unwrap();
     // A change leaves them alone, and a use undoes no change.
-    store
-        .apply(
-            &id(1),
-            &KeyChange::Revoke(Revocation::new(at(3), "x")),
-            &context(),
-        )
-        .await
-        .unwrap();
+    apply(
+        &store,
+        &id(1),
+        &KeyChange::Revoke(Revocation::new(at(3), "x")),
+        &context(),
+    )
+    .await
+    .unwrap();
     store
         .record_usage(&batch([KeyUse::new(id(1), 2, at(10))]))
         .await
@@ -324,7 +363,10 @@ async fn rotations_drop_the_oldest_that_retired() {
     let Some(store) = store("rotations_").await else {
         return;
     };
-    store.insert(record(1), &context()).await.unwrap();
+    store
+        .insert(Insert::new(record(1), &context()))
+        .await
+        .unwrap();
     let mut expected = record(1);
     for number in 2..=12 {
         let change = KeyChange::Rotate {
@@ -335,7 +377,7 @@ async fn rotations_drop_the_oldest_that_retired() {
         };
         expected = change.applied_to(&expected).unwrap().unwrap();
         assert_eq!(
-            *store.apply(&id(1), &change, &context()).await.unwrap(),
+            *apply(&store, &id(1), &change, &context()).await.unwrap(),
             expected
         );
         assert_eq!(*store.get(&id(1)).await.unwrap().unwrap(), expected);

@@ -1,4 +1,4 @@
-//! Keys in PostgreSQL: what must hold for an insert holds among processes.
+//! Keys in PostgreSQL: the conditions of an insert hold among processes.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(all(feature = "postgres", unix))]
 
@@ -9,16 +9,27 @@ mod keys;
 #[path = "support/postgres_server.rs"]
 mod server;
 
-use std::collections::BTreeSet;
-
 use changes::context;
-use keys::{record, store};
+use keys::{digest, id, record, store, version};
 use server::PostgresServer;
 use tower_api_key::KeyRegistry;
-use tower_api_key::record::{ChangeContext, ChangeRefused};
-use tower_api_key::store::StoreErrorKind;
+use tower_api_key::record::{KeyRecord, Revocation};
+use tower_api_key::store::{ActingKey, Insert, Inserted, StoreError, StoreErrorKind};
 
-/// Two stores, of which each has looked before either adds.
+fn insert(number: u8) -> Insert {
+    Insert::new(record(number), &context())
+}
+
+#[track_caller]
+fn assert_too_many(error: &StoreError, max: u64) {
+    let message = format!("the owner already has {max} keys, the most allowed");
+    assert_eq!(
+        (error.kind(), error.to_string()),
+        (StoreErrorKind::TooManyKeys, message)
+    );
+}
+
+/// Two stores, of which both wait before either adds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_of_two_inserts_at_once_is_within_the_limit() {
     let Some(one) = store("limit_").await else {
@@ -38,21 +49,20 @@ async fn one_of_two_inserts_at_once_is_within_the_limit() {
             .unwrap();
         let tasks = [(&one, 2 * round), (&two, 2 * round + 1)].map(|(store, number)| {
             let store = store.clone();
-            let context = context().with_max_keys_of_owner(limit);
-            tokio::spawn(async move { store.insert(record(number), &context).await })
+            let insert = insert(number).with_max_keys_per_owner(Some(limit));
+            tokio::spawn(async move { store.insert(insert).await })
         });
-        let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = \
-                       'limit_keys'::regclass";
+        // One waits for the table, and the other for the owner's lock.
+        let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND \
+                       (relation = 'limit_keys'::regclass OR locktype = 'advisory' AND \
+                       classid::bigint = hashtext('limit_')::bigint & 4294967295)";
         keys::until(async || server.sql(waiting) == "2").await;
         lock.rollback().await.unwrap();
         let mut added = 0;
         for task in tasks {
             match task.await.unwrap() {
                 Ok(_) => added += 1,
-                Err(error) => {
-                    let refused = StoreErrorKind::Refused(ChangeRefused::TooManyKeys);
-                    assert_eq!(error.kind(), refused);
-                }
+                Err(error) => assert_too_many(&error, limit),
             }
         }
         assert_eq!(added, 1, "{round}");
@@ -67,10 +77,10 @@ async fn conditions_hold_among_stores() {
         return;
     };
     let two = keys::another("conditions_").await;
-    let race = async |count: u8, context: fn(u8) -> ChangeContext| {
-        let inserts = (0..count).map(|number| {
+    let race = async |with: fn(u8) -> Insert| {
+        let inserts = (0..40).map(|number| {
             let store = if number % 2 == 0 { &one } else { &two }.clone();
-            tokio::spawn(async move { store.insert(record(number), &context(number)).await })
+            tokio::spawn(async move { store.insert(with(number)).await })
         });
         let mut answers = Vec::new();
         for task in inserts.collect::<Vec<_>>() {
@@ -78,31 +88,39 @@ async fn conditions_hold_among_stores() {
         }
         answers
     };
-    let answers = race(40, |_| context().with_max_keys_of_owner(7)).await;
-    assert_eq!(answers.iter().filter(|one| one.is_ok()).count(), 7);
+    let created = |answers: &[Result<Inserted, StoreError>]| {
+        let created = answers
+            .iter()
+            .filter(|one| matches!(one, Ok(Inserted::Created)));
+        created.count()
+    };
+    let answers = race(|number| insert(number).with_max_keys_per_owner(Some(7))).await;
+    assert_eq!(created(&answers), 7);
     for error in answers.into_iter().filter_map(Result::err) {
-        let refused = StoreErrorKind::Refused(ChangeRefused::TooManyKeys);
-        assert_eq!(error.kind(), refused);
+        assert_too_many(&error, 7);
     }
     let server = PostgresServer::shared().unwrap();
     server.sql("DELETE FROM conditions_keys");
 
-    let answers = race(40, |_| context().with_idempotency_key([1; 32])).await;
-    let ids = answers.into_iter().map(|one| one.unwrap().id());
-    let ids: BTreeSet<_> = ids.collect();
-    assert_eq!(ids.len(), 1);
-    assert_eq!(server.sql("SELECT count(*) FROM conditions_keys"), "1");
+    let answers = race(|number| insert(number).with_idempotency_key(Some([1; 32]))).await;
+    assert_eq!(created(&answers), 1);
+    let stored = server.sql("SELECT encode(id, 'hex') FROM conditions_keys");
+    for answer in answers {
+        if let Inserted::Existing(record) = answer.unwrap() {
+            assert_eq!(hex::encode(record.id().as_bytes()), stored);
+        }
+    }
     server.sql("DELETE FROM conditions_keys");
 
     // Each key once, whoever sends it, and however often.
     let both = |number: u8| {
-        let context = context().with_max_keys_of_owner(5);
-        context.with_idempotency_key([number % 5; 32])
+        insert(number)
+            .with_max_keys_per_owner(Some(5))
+            .with_idempotency_key(Some([number % 5; 32]))
     };
-    for answer in race(40, both).await {
-        answer.unwrap();
-    }
-    assert_eq!(server.sql("SELECT count(*) FROM conditions_keys"), "5");
+    let answers = race(both).await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert_eq!(created(&answers), 5);
     // 7, 1 and 5 keys were added; each has its entry.
     assert_eq!(server.sql("SELECT count(*) FROM conditions_audit"), "13");
 }
@@ -114,12 +132,81 @@ async fn the_same_insert_sent_twice_adds_one_key() {
     };
     let two = keys::another("twice_").await;
     for number in 0..20 {
-        let context = context().with_idempotency_key([number; 32]);
-        let (here, there) = tokio::join!(
-            one.insert(record(number), &context),
-            two.insert(record(number), &context)
-        );
-        assert_eq!(*here.unwrap(), record(number));
-        assert_eq!(*there.unwrap(), record(number));
+        let insert = insert(number).with_idempotency_key(Some([number; 32]));
+        let (here, there) = tokio::join!(one.insert(insert.clone()), two.insert(insert));
+        let existing = Inserted::Existing(record(number).into());
+        match (here.unwrap(), there.unwrap()) {
+            (Inserted::Created, other) | (other, Inserted::Created) => assert_eq!(other, existing),
+            both => panic!("nobody created the key: {both:?}"),
+        }
     }
+}
+
+#[tokio::test]
+async fn an_idempotency_key_belongs_to_its_owner_and_goes_with_its_key() {
+    let Some(store) = store("owners_").await else {
+        return;
+    };
+    let other = KeyRecord::new(id(2), "acct_7", "CI", keys::at(0))
+        .with_secret_versions([version(1, digest(2))]);
+    for record in [record(1), other] {
+        let insert = Insert::new(record, &context()).with_idempotency_key(Some([1; 32]));
+        assert_eq!(store.insert(insert).await.unwrap(), Inserted::Created);
+    }
+    let server = PostgresServer::shared().unwrap();
+    server.sql("DELETE FROM owners_keys WHERE owner = 'acct_42'");
+    let again = insert(3).with_idempotency_key(Some([1; 32]));
+    assert_eq!(store.insert(again).await.unwrap(), Inserted::Created);
+}
+
+#[tokio::test]
+async fn revoked_keys_are_not_counted() {
+    let Some(store) = store("counted_").await else {
+        return;
+    };
+    let revoked = record(1).with_revocation(Some(Revocation::new(keys::at(0), "lost")));
+    let one = Insert::new(revoked, &context());
+    store.insert(one).await.unwrap();
+    let limited = |number| insert(number).with_max_keys_per_owner(Some(1));
+    store.insert(limited(2)).await.unwrap();
+    assert_too_many(&store.insert(limited(3)).await.unwrap_err(), 1);
+    let none = insert(3).with_max_keys_per_owner(Some(0));
+    assert_too_many(&store.insert(none).await.unwrap_err(), 0);
+}
+
+/// The acting key is locked: an insert that has seen it unchanged is written before it changes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_insert_waits_for_a_change_of_the_acting_key() {
+    let Some(store) = store("acting_").await else {
+        return;
+    };
+    let server = PostgresServer::shared().unwrap();
+    store.insert(insert(1)).await.unwrap();
+    let (mut client, connection) = tokio_postgres::connect(&server.url(), tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    let driver = tokio::spawn(connection);
+    let change = client.transaction().await.unwrap();
+    change
+        .batch_execute("UPDATE acting_keys SET revision = revision + 1")
+        .await
+        .unwrap();
+    let acting = ActingKey {
+        id: id(1),
+        revision: record(1).revision(),
+    };
+    let insert = insert(2).with_acting(Some(acting));
+    let inserted = tokio::spawn({
+        let store = store.clone();
+        async move { store.insert(insert).await }
+    });
+    let waiting = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND \
+                   query LIKE '%INSERT INTO acting_keys%'";
+    keys::until(async || server.sql(waiting) == "t").await;
+    change.commit().await.unwrap();
+    let error = inserted.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Conflict);
+    assert_eq!(store.get(&id(2)).await.unwrap(), None);
+    drop(client);
+    driver.await.unwrap().unwrap();
 }

@@ -20,7 +20,7 @@ async fn tls_is_verified() {
     let Some((server, authority)) = tls_server() else {
         return;
     };
-    let refused = "no TLS with a certificate that is trusted for this host";
+    let refused = "the server has no TLS certificate that is trusted for this host";
     let port = server.port();
     let url = |host: &str, mode: &str| {
         format!("postgres://postgres:{PASSWORD}@{host}:{port}/postgres?sslmode={mode}")
@@ -35,7 +35,7 @@ async fn tls_is_verified() {
     ] {
         let store = PostgresStore::connect_with(&url(host, mode), options).await;
         let address = format!("PostgreSQL at {host}:{port}/postgres");
-        let message = format!("expected a connection to {address}, found {refused}");
+        let message = format!("{address}: {refused}");
         let error = store.unwrap_err();
         assert_eq!(
             (error.kind(), error.to_string()),

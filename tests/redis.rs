@@ -1,7 +1,7 @@
-//! Keys in Redis: the contract of a registry, changes that race, the feed, and every way to fail.
+//! Keys in Redis: what a store promises, changes that race, the feed, and every way to fail.
 //! Each test has a private server.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![cfg(feature = "redis")]
+#![cfg(all(feature = "redis", feature = "test-util"))]
 
 #[path = "redis/corrupt.rs"]
 mod corrupt;

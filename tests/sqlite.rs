@@ -1,6 +1,6 @@
 //! Keys in an SQLite file: their life, what other processes do to the file, and everything that
 //! can be wrong with it.
-#![cfg(all(feature = "sqlite", unix))]
+#![cfg(all(feature = "sqlite", feature = "test-util", unix))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "sqlite/audit.rs"]

@@ -136,7 +136,7 @@ impl KeyStore for Down {
         Err(self.0.clone())
     }
 
-    fn find_now(&self, _: &KeyDigest) -> Option<Result<Option<Arc<KeyRecord>>, StoreError>> {
+    fn try_find(&self, _: &KeyDigest) -> Option<Result<Option<Arc<KeyRecord>>, StoreError>> {
         Some(Err(self.0.clone()))
     }
 }

@@ -23,6 +23,10 @@ mod faults;
 mod file;
 #[path = "support/heavy.rs"]
 mod heavy;
+#[path = "trucustom/max_keys.rs"]
+mod max_keys;
+#[path = "trucustom/no_database.rs"]
+mod no_database;
 #[path = "trucustom/shell.rs"]
 mod shell;
 #[path = "trucustom/starts.rs"]

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tower_api_key::key::KeyDigest;
 use tower_api_key::record::{ChangeContext, KeyId, KeyRecord, SecretVersion};
+use tower_api_key::store::Insert;
 use tower_api_key::{KeyRegistry, Scope};
 
 /// The digest of the key of that number.
@@ -37,8 +38,10 @@ pub(crate) async fn fill(name: &str, store: &impl KeyRegistry, keys: usize) {
     let context = ChangeContext::new(Timestamp::UNIX_EPOCH);
     let begun = std::time::Instant::now();
     for first in (0..keys).step_by(PART) {
-        let part: Vec<_> = (first..keys.min(first + PART)).map(record).collect();
-        for answer in store.insert_many(part, &context).await {
+        let part: Vec<_> = (first..keys.min(first + PART))
+            .map(|number| Insert::new(record(number), &context))
+            .collect();
+        for answer in store.insert_many(part).await {
             answer.unwrap();
         }
     }

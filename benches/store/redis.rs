@@ -24,13 +24,13 @@ pub(crate) async fn run(keys: usize, look_ups: usize) {
     report::print("redis", &raw, &store, keys, look_ups).await;
 }
 
-/// One multiplexed connection, and the shortest script that reads the row in one round trip.
+/// One multiplexed connection, and the shortest script that reads the document in one round trip.
 struct Raw {
     connection: MultiplexedConnection,
     script: Script,
 }
 
-const SCRIPT: &str = "return redis.call('HGETALL', ARGV[1] .. redis.call('GET', KEYS[1]))";
+const SCRIPT: &str = "return redis.call('HGET', ARGV[1] .. redis.call('GET', KEYS[1]), 'record')";
 
 impl LookUp for Raw {
     async fn look_up(&self, digest: KeyDigest) {
@@ -38,13 +38,13 @@ impl LookUp for Raw {
             "{{tower_api_key}}:digest:{}",
             hex::encode(digest.as_bytes())
         );
-        let row: Vec<Vec<u8>> = self
+        let document: Vec<u8> = self
             .script
             .key(key)
             .arg("{tower_api_key}:key:")
             .invoke_async(&mut self.connection.clone())
             .await
             .unwrap();
-        assert!(!row.is_empty());
+        assert!(!document.is_empty());
     }
 }

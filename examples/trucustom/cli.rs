@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tower_api_key::manage::{IssuedKey, LegacyKey, ManageError};
+use tower_api_key::manage::{DEFAULT_GRACE_PERIOD, IssuedKey, LegacyKey, ManageError};
 use tower_api_key::record::{KeyId, KeyRecord};
 use tower_api_key::store::PageRequest;
 use tower_api_key::{NewKey, Scope};

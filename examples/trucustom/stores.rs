@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use tower_api_key::manage::IssuePolicy;
 use tower_api_key::store::{
-    CacheOptions, CachedStore, PostgresStore, RedisStore, SqliteOptions, SqliteStore,
+    CacheOptions, CachedStore, PostgresStore, RedisStore, SqliteOptions, SqliteStore, Store,
 };
-use tower_api_key::{KeyManager, KeyRegistry, MemoryStore};
+use tower_api_key::{KeyManager, MemoryStore};
 
 use crate::dashboard::Keys;
 use crate::database::{Outcome, Postgres, Sqlite, in_time};
@@ -68,7 +68,7 @@ pub(crate) async fn existing_keys(place: &Place) -> Result<Keys, Box<dyn Error>>
 /// The manager of the keys, and their file if they are in one.
 async fn keys(place: &Place, create: bool) -> Result<(Keys, Option<PathBuf>), Box<dyn Error>> {
     let mut file = None;
-    let store: Arc<dyn KeyRegistry> = match place {
+    let store: Arc<dyn Store> = match place {
         Place::Memory => Arc::new(MemoryStore::new()),
         Place::Sqlite(url) => {
             let options = SqliteOptions::new();

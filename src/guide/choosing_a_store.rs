@@ -6,7 +6,7 @@
 //! | the processes of one machine | `SqliteStore` | nothing |
 //! | many machines that share a PostgreSQL already | `PostgresStore` | `CachedStore::watching` |
 //! | many machines that share a Redis that keeps its data | `RedisStore` | `CachedStore::watching` |
-//! | anything else | a [`KeyStore`](crate::store::KeyStore) of your own | `DeadlineStore` or `CachedStore` |
+//! | anything else | a [`KeyStore`](crate::store::KeyStore) of your own | `TimeoutStore` or `CachedStore` |
 //!
 //! When in doubt, take SQLite for one machine and PostgreSQL for several.
 //!

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::delegation::Delegate;
 use super::error::ManageError;
 use super::limits::{check_actor, check_reason};
-use super::mandate::Maker;
 use crate::key::formats::KeyFormats;
 use crate::record::context::ChangeContext;
+use crate::record::key::KeyRecord;
 
 /// In whose name, why, and of which revision keys are changed. Cheap to clone.
 #[derive(Clone)]
@@ -16,8 +17,8 @@ pub(super) struct Acting {
     pub(super) actor: Arc<str>,
     pub(super) reason: Arc<str>,
     pub(super) expected_revision: Option<u64>,
-    /// The key within whose bounds they are changed, if it is one.
-    pub(super) maker: Option<Maker>,
+    /// The key on whose behalf they are changed; `None` for the application.
+    pub(super) delegate: Option<Delegate>,
 }
 
 impl Acting {
@@ -26,7 +27,7 @@ impl Acting {
             actor: ChangeContext::DEFAULT_ACTOR.into(),
             reason: "".into(),
             expected_revision: None,
-            maker: None,
+            delegate: None,
         }
     }
 
@@ -38,12 +39,18 @@ impl Acting {
     ) -> Result<ChangeContext, ManageError> {
         check_actor(&self.actor, formats)?;
         check_reason(&self.reason, formats)?;
-        let context = ChangeContext::new(now)
+        Ok(ChangeContext::new(now)
             .with_actor(&*self.actor)
-            .with_reason(&*self.reason);
-        Ok(match self.expected_revision {
-            Some(revision) => context.with_expected_revision(revision),
-            None => context,
-        })
+            .with_reason(&*self.reason))
+    }
+
+    /// Checks that a key has the revision that the caller expects.
+    pub(super) fn check_revision(&self, record: &KeyRecord) -> Result<(), ManageError> {
+        match self.expected_revision {
+            Some(expected) if expected != record.revision() => {
+                Err(ManageError::revision_mismatch())
+            }
+            _ => Ok(()),
+        }
     }
 }

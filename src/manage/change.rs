@@ -1,67 +1,87 @@
-//! One change of a key, within the bounds of whoever makes it.
+//! The loop that changes a key: read, decide, commit, and again if another change came in between.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::error::ManageError;
+use super::delegation::Delegation;
+use super::error::{ManageError, ManageErrorKind};
 use super::manager::KeyManager;
 use crate::record::change::KeyChange;
 use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
-use crate::store::error::StoreErrorKind;
-use crate::store::registry::KeyRegistry;
+use crate::record::transition::Transition;
+use crate::store::contract::error::{StoreError, StoreErrorKind};
+use crate::store::contract::registry::KeyRegistry;
+use crate::store::contract::write::Commit;
 
-/// How often a change is judged anew, since another came in between.
-const MAX_TRIES: usize = 16;
+/// How often a change is decided again because another one came in between.
+pub(super) const MAX_TRIES: usize = 16;
 
 impl<S: KeyRegistry> KeyManager<S> {
+    /// Changes a key; returns the record after the change, or the one before a deletion.
     pub(super) async fn apply(
         &self,
         id: &KeyId,
         change: KeyChange,
         now: Timestamp,
     ) -> Result<Arc<KeyRecord>, ManageError> {
-        let context = self.acting.context(now, &self.formats)?;
-        // Only an update gives a key what a policy judges.
-        let is_judged = matches!(change, KeyChange::Update(_)) && !self.policy.allows_everything();
-        if self.acting.maker.is_none() && !is_judged {
-            return Ok(self.store.apply(id, &change, &context).await?);
-        }
-        let mut tries = 0;
-        loop {
-            // The key before its maker: where they are one, a change in between is noticed below.
+        let mut context = self.acting.context(now, &self.formats)?;
+        for _ in 0..MAX_TRIES {
+            let delegation = self.delegation(now).await?;
             let before = self.store.get(id).await?;
-            let mandate = match &self.acting.maker {
-                Some(maker) => Some(maker.mandate(&self.store, now).await?),
-                None => None,
-            };
             let before = before.ok_or_else(ManageError::not_found)?;
-            if let Some(mandate) = &mandate {
-                mandate.check_owner(&before)?;
+            if let Some(delegation) = &delegation {
+                delegation.check_reach(&before)?;
+                context = context.with_recipient(Some(delegation.recipient()));
             }
-            if let Ok(Some(after)) = change.applied_to(&before) {
-                self.policy.check_change(&before, &after)?;
-                if let Some(mandate) = &mandate {
-                    mandate.check_change(&before, &after)?;
+            self.acting.check_revision(&before)?;
+            check_state(&before, &change, now)?;
+            let transition = Transition::of(&change, &before, &context)?;
+            if let Some(after) = transition.after() {
+                self.policy.check_change(&before, after)?;
+                if let Some(delegation) = &delegation {
+                    delegation.check_change(&before, after)?;
                 }
             }
-            // What was judged is what is changed.
-            let judged = before.revision();
-            let expected = self.acting.expected_revision;
-            if expected.is_some_and(|expected| expected != judged) {
-                return Err(ManageError::revision_mismatch());
-            }
-            let context = context.clone().with_expected_revision(judged);
-            tries += 1;
-            match self.store.apply(id, &change, &context).await {
-                Err(error)
-                    if error.kind() == StoreErrorKind::RevisionMismatch
-                        && expected.is_none()
-                        && tries < MAX_TRIES => {}
+            let Some(commit) = Commit::of(&before, transition) else {
+                return Ok(before);
+            };
+            let next = commit.next.clone();
+            let acting = delegation.map(|delegation| delegation.acting_key());
+            match self.store.commit(commit.with_acting(acting)).await {
+                Ok(()) => return Ok(next.unwrap_or(before)),
+                Err(error) if is_conflict(&error) => {}
                 Err(error) => return Err(error.into()),
-                Ok(record) => return Ok(record),
             }
         }
+        Err(ManageError::revision_mismatch())
     }
+
+    /// What the acting key may do now; `None` if the application acts.
+    pub(super) async fn delegation(
+        &self,
+        now: Timestamp,
+    ) -> Result<Option<Delegation>, ManageError> {
+        match &self.acting.delegate {
+            Some(delegate) => Delegation::read(&self.store, delegate, now).await.map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+pub(super) fn is_conflict(error: &StoreError) -> bool {
+    error.kind() == StoreErrorKind::Conflict
+}
+
+/// No secret of an expired key would work.
+fn check_state(before: &KeyRecord, change: &KeyChange, now: Timestamp) -> Result<(), ManageError> {
+    let is_expired = before
+        .expires_at()
+        .is_some_and(|expires_at| now >= expires_at);
+    if matches!(change, KeyChange::Rotate { .. }) && is_expired && before.revocation().is_none() {
+        let message = "the key has expired; set a later expiration date before you rotate it";
+        return Err(ManageError::new(ManageErrorKind::Refused, message));
+    }
+    Ok(())
 }

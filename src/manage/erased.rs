@@ -6,7 +6,7 @@ use super::manager::KeyManager;
 use crate::clock::Clock;
 use crate::key::format::KeyFormat;
 use crate::key::formats::KeyFormats;
-use crate::store::registry::KeyRegistry;
+use crate::store::contract::store::Store;
 
 impl<S> KeyManager<S> {
     /// The format in which keys are made.
@@ -23,9 +23,9 @@ impl<S> KeyManager<S> {
     }
 }
 
-impl<S: KeyRegistry + Clone> KeyManager<S> {
-    /// The same manager of a store whose type is not told.
-    pub(crate) fn erased(&self) -> KeyManager<Arc<dyn KeyRegistry>> {
+impl<S: Store + Clone + 'static> KeyManager<S> {
+    /// The same manager, without the type of its store.
+    pub(crate) fn erased(&self) -> KeyManager<Arc<dyn Store>> {
         KeyManager {
             store: Arc::new(self.store.clone()),
             formats: self.formats.clone(),

@@ -7,7 +7,7 @@ use std::fmt;
 use crate::key::random::RandomnessError;
 use crate::record::change::ChangeRefused;
 use crate::record::id::KeyId;
-use crate::store::error::{StoreError, StoreErrorKind};
+use crate::store::contract::error::{StoreError, StoreErrorKind};
 
 /// A key could not be issued or changed; nothing was, unless the kind is
 /// [`Store`](ManageErrorKind::Store) and the store timed out.
@@ -139,17 +139,20 @@ impl From<RandomnessError> for ManageError {
     }
 }
 
+impl From<ChangeRefused> for ManageError {
+    fn from(refused: ChangeRefused) -> Self {
+        Self::new(ManageErrorKind::Refused, refused.to_string())
+    }
+}
+
 impl From<StoreError> for ManageError {
     fn from(source: StoreError) -> Self {
         match source.kind() {
             StoreErrorKind::NotFound => Self::not_found(),
-            StoreErrorKind::RevisionMismatch => {
-                Self::new(ManageErrorKind::RevisionMismatch, source.to_string())
+            StoreErrorKind::Conflict => Self::revision_mismatch(),
+            StoreErrorKind::TooManyKeys => {
+                Self::new(ManageErrorKind::TooManyKeys, source.to_string())
             }
-            StoreErrorKind::Refused(why @ ChangeRefused::TooManyKeys) => {
-                Self::new(ManageErrorKind::TooManyKeys, why.to_string())
-            }
-            StoreErrorKind::Refused(why) => Self::new(ManageErrorKind::Refused, why.to_string()),
             _ => {
                 let error = Self::new(ManageErrorKind::Store, "the store of keys failed");
                 Self {

@@ -1,15 +1,13 @@
 //! Taking over the keys of an older system.
 
-use std::sync::Arc;
-
 use super::error::{ManageError, ManageErrorKind};
 use super::import_key::LegacyKey;
 use super::import_report::{ImportRefusal, ImportReport};
 use super::manager::KeyManager;
 use crate::record::context::ChangeContext;
-use crate::record::key::KeyRecord;
-use crate::store::error::{StoreError, StoreErrorKind};
-use crate::store::registry::KeyRegistry;
+use crate::store::contract::error::{StoreError, StoreErrorKind};
+use crate::store::contract::registry::KeyRegistry;
+use crate::store::contract::write::{Insert, Inserted};
 
 impl<S: KeyRegistry> KeyManager<S> {
     /// Adds keys that clients have already, by the digests that an older system kept of them.
@@ -72,7 +70,7 @@ impl<S: KeyRegistry> KeyManager<S> {
                            found one with HMAC-SHA-256, which would match no imported digest";
             return Err(ManageError::new(ManageErrorKind::InvalidInput, message));
         }
-        if self.acting.maker.is_some() {
+        if self.acting.delegate.is_some() {
             let message = "expected an import by the application, found one on behalf of a key, \
                            which could so get at a stronger one";
             return Err(ManageError::new(ManageErrorKind::Exceeds, message));
@@ -99,21 +97,21 @@ impl<S: KeyRegistry> KeyManager<S> {
         report: &mut ImportReport,
     ) -> bool {
         let now = self.clock.now();
-        let (mut indices, mut records) = (Vec::new(), Vec::new());
+        let (mut indices, mut inserts) = (Vec::new(), Vec::new());
         for (index, key) in keys {
             match key.into_record(now, &self.formats) {
                 Ok(record) => {
                     indices.push(index);
-                    records.push(record);
+                    inserts.push(Insert::new(record, context));
                 }
                 Err(error) => report.refuse(ImportRefusal::of_key(index, &error)),
             }
         }
-        if records.is_empty() {
+        if inserts.is_empty() {
             return true;
         }
         let mut works = false;
-        let answers = self.store.insert_many(records, context).await;
+        let answers = self.store.insert_many(inserts).await;
         // A store that answers too little has failed for the others.
         let answers = answers
             .into_iter()
@@ -137,7 +135,7 @@ impl<S: KeyRegistry> KeyManager<S> {
 /// How many keys are sent to the store at once.
 const CHUNK: usize = 1_000;
 
-fn unanswered() -> Result<Arc<KeyRecord>, StoreError> {
+fn unanswered() -> Result<Inserted, StoreError> {
     let message = "expected an answer for each key, found fewer";
     Err(StoreError::new(StoreErrorKind::Unavailable, message))
 }

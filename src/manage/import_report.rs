@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt;
 
 use super::error::{ManageError, ManageErrorKind};
-use crate::store::error::{StoreError, StoreErrorKind};
+use crate::store::contract::error::{StoreError, StoreErrorKind};
 
 /// What became of the keys of an import.
 #[derive(Debug, Default)]

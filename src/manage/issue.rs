@@ -1,19 +1,22 @@
 //! Making keys.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
+use super::change::{MAX_TRIES, is_conflict};
+use super::delegation::Delegation;
 use super::error::ManageError;
 use super::issued::IssuedKey;
 use super::limits::{check_end, check_metadata, check_name, check_owner, check_scopes};
 use super::manager::KeyManager;
-use super::mandate::Maker;
 use super::new_key::NewKey;
-use crate::identity::Identity;
 use crate::key::token::ApiKey;
 use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
 use crate::record::secret::SecretVersion;
-use crate::store::registry::KeyRegistry;
+use crate::store::contract::registry::KeyRegistry;
+use crate::store::contract::write::{Insert, Inserted};
 
 impl<S: KeyRegistry> KeyManager<S> {
     /// Makes a key. Its plaintext is in the result, and nowhere else.
@@ -42,79 +45,56 @@ impl<S: KeyRegistry> KeyManager<S> {
     /// - the operating system's random source or the store fails.
     pub async fn issue(&self, new: NewKey) -> Result<IssuedKey, ManageError> {
         let now = self.now()?;
-        if let Some(maker) = &self.acting.maker {
-            return self.issue_within(maker, new, now).await;
+        let key = ApiKey::generate(self.formats.first())?;
+        let id = KeyId::generate(now)?;
+        let context = self.acting.context(now, &self.formats)?;
+        for _ in 0..MAX_TRIES {
+            let delegation = self.delegation(now).await?;
+            let mut expires_at = new.lifetime.end(now)?;
+            if let Some(delegation) = &delegation {
+                expires_at = expires_at.or(delegation.expires_at());
+                delegation.check(&new.owner, &new.scopes, expires_at)?;
+            }
+            self.check_new(&new, expires_at, now)?;
+            let recipient = delegation.as_ref().map(Delegation::recipient);
+            let secret = SecretVersion::new(1, self.hasher.digest(&key), key.prefix(), now)
+                .with_recipient(recipient);
+            let record = KeyRecord::new(id, &*new.owner, &*new.name, now)
+                .with_scopes(new.scopes.clone())
+                .with_expires_at(expires_at)
+                .with_metadata(new.metadata.clone())
+                .with_secret_versions([secret]);
+            let record = Arc::new(record);
+            let limits = [new.max_keys_of_owner, self.policy.max_keys_of_owner()];
+            let insert = Insert::new(record.clone(), &context)
+                .with_acting(delegation.map(|delegation| delegation.acting_key()))
+                .with_idempotency_key(new.idempotency_key)
+                .with_max_keys_per_owner(limits.into_iter().flatten().min());
+            match self.store.insert(insert).await {
+                Ok(Inserted::Created) => return Ok(IssuedKey { key, record }),
+                Ok(Inserted::Existing(earlier)) => {
+                    return Err(ManageError::already_issued(earlier.id()));
+                }
+                // The acting key has changed.
+                Err(error) if is_conflict(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
-        let expires_at = new.lifetime.end(now)?;
-        self.issue_until(new, expires_at, now).await
+        Err(ManageError::revision_mismatch())
     }
 
-    /// Makes a key on behalf of whoever sent a request.
-    ///
-    /// The new key belongs to the maker's owner, and has no scope and no lifetime that the maker
-    /// lacks. Without an end of its own it gets the maker's. The maker is looked up once more, so
-    /// one that was revoked or lost a scope since its request began makes nothing of it.
-    ///
-    /// Revoking the maker later does not revoke what it made, nor what it makes in the very moment:
-    /// look at the owner's keys after you have revoked one that makes others.
-    ///
-    /// # Errors
-    ///
-    /// As [`issue`](Self::issue), and [`Exceeds`](super::ManageErrorKind::Exceeds) when
-    /// - the new key's owner is not the maker's;
-    /// - it asks for a scope or an end that the maker lacks;
-    /// - the maker does not work any more.
-    pub async fn delegate(&self, maker: &Identity, new: NewKey) -> Result<IssuedKey, ManageError> {
-        let now = self.now()?;
-        self.issue_within(&Maker::new(maker), new, now).await
-    }
-
-    async fn issue_within(
+    fn check_new(
         &self,
-        maker: &Maker,
-        new: NewKey,
-        now: Timestamp,
-    ) -> Result<IssuedKey, ManageError> {
-        let mandate = maker.mandate(&self.store, now).await?;
-        let end = new.lifetime.end(now)?.or(mandate.end());
-        mandate.check(&new.owner, &new.scopes, end)?;
-        self.issue_until(new, end, now).await
-    }
-
-    async fn issue_until(
-        &self,
-        new: NewKey,
+        new: &NewKey,
         expires_at: Option<Timestamp>,
         now: Timestamp,
-    ) -> Result<IssuedKey, ManageError> {
+    ) -> Result<(), ManageError> {
         check_owner(&new.owner, &self.formats)?;
         check_name(&new.name, &self.formats)?;
         check_scopes(&new.scopes, &self.formats)?;
         check_metadata(&new.metadata, &self.formats)?;
         check_end(expires_at, now)?;
         self.policy.check_scopes(&new.scopes)?;
-        self.policy.check_end(now, expires_at)?;
-        let mut context = self.acting.context(now, &self.formats)?;
-        if let Some(key) = new.idempotency_key {
-            context = context.with_idempotency_key(key);
-        }
-        let limits = [new.max_keys_of_owner, self.policy.max_keys_of_owner()];
-        if let Some(max) = limits.into_iter().flatten().min() {
-            context = context.with_max_keys_of_owner(max);
-        }
-
-        let key = ApiKey::generate(self.formats.first())?;
-        let version = SecretVersion::new(1, self.hasher.digest(&key), key.prefix(), now);
-        let id = KeyId::generate(now)?;
-        let record = KeyRecord::new(id, new.owner, new.name, now)
-            .with_scopes(new.scopes)
-            .with_expires_at(expires_at)
-            .with_metadata(new.metadata)
-            .with_secret_versions([version]);
-        let record = self.store.insert(record, &context).await?;
-        if record.id() != id {
-            return Err(ManageError::already_issued(record.id()));
-        }
-        Ok(IssuedKey { key, record })
+        self.policy.check_end(now, expires_at)
     }
 }

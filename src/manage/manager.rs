@@ -8,11 +8,11 @@ use jiff::Timestamp;
 
 use super::acting::Acting;
 use super::advice::policy::AdvicePolicy;
+use super::delegation::Delegate;
 use super::error::{ManageError, ManageErrorKind};
 use super::issued::IssuedKey;
 use super::lifetime::later;
 use super::limits::{check_end, check_metadata, check_name, check_reason, check_scopes};
-use super::mandate::Maker;
 use super::policy::IssuePolicy;
 use crate::clock::{Clock, SystemClock};
 use crate::identity::Identity;
@@ -25,7 +25,7 @@ use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
 use crate::record::revocation::Revocation;
 use crate::record::update::KeyUpdate;
-use crate::store::registry::KeyRegistry;
+use crate::store::contract::registry::KeyRegistry;
 use crate::verify::verifier::Verifier;
 
 /// Issues keys and leads them through their life.
@@ -198,26 +198,12 @@ impl<S: KeyRegistry> KeyManager<S> {
     /// and the old ones have their end: rotate again.
     pub async fn rotate(&self, id: &KeyId, grace: Duration) -> Result<IssuedKey, ManageError> {
         let now = self.now()?;
-        let record = self
-            .store
-            .get(id)
-            .await?
-            .ok_or_else(ManageError::not_found)?;
-        if let Some(maker) = &self.acting.maker {
-            // Before anything is told of the key.
-            let mandate = maker.mandate(&self.store, now).await?;
-            mandate.check_owner(&record)?;
-        }
-        if record.expires_at().is_some_and(|end| now >= end) {
-            let message = "the key has expired; expected a later expiration date before a rotation";
-            return Err(ManageError::new(ManageErrorKind::Refused, message));
-        }
         let key = ApiKey::generate(self.formats.first())?;
         let change = KeyChange::Rotate {
             digest: self.hasher.digest(&key),
             prefix: key.prefix(),
             at: now,
-            others_retire_at: end_of_others(now, grace),
+            others_retire_at: later(now, grace).unwrap_or(Timestamp::MAX),
         };
         let record = self.apply(id, change, now).await?;
         Ok(IssuedKey { key, record })
@@ -316,19 +302,24 @@ impl<S: Clone> KeyManager<S> {
         manager
     }
 
-    /// The same manager for keys that this key makes, and for changes that it makes of others.
+    /// The same manager for keys that this key issues, and for changes that it makes to others.
     ///
-    /// [`issue`](Self::issue) is then [`delegate`](Self::delegate), and every change needs more than
-    /// without: the key to be changed belongs to the maker's owner, or else is
-    /// [not found](ManageErrorKind::NotFound); and a change that makes it stronger in any way (a
-    /// scope, a later end, a new secret, being enabled) leaves it with no scope and no end that the
-    /// maker lacks, or else [exceeds](ManageErrorKind::Exceeds) it. So no key can be used to get at a
-    /// stronger one. The maker is looked up once more at each change. The
-    /// [actor](Self::acting_as) is `key:` and its id.
+    /// It issues and changes only keys of the same owner, whose scopes and expiration lie within those
+    /// of the acting key: a key of another owner is [not found](ManageErrorKind::NotFound), and
+    /// whatever else lies outside [exceeds](ManageErrorKind::Exceeds) the acting key. A key that is
+    /// issued without an expiration gets that of the acting key.
+    ///
+    /// Every commit is conditional on the acting key being unchanged, so a key that was revoked makes
+    /// no further change. Each secret records what its recipient was allowed to do when the plaintext
+    /// was handed out; a later change that makes the key stronger lets that secret expire, so the
+    /// holder of a key never has a working secret stronger than that key was. Revoking the acting key
+    /// later does not revoke keys that it issued: look at the owner's keys.
+    ///
+    /// The [actor](Self::acting_as) is `key:` and the id of the acting key.
     #[must_use]
     pub fn on_behalf_of(&self, maker: &Identity) -> Self {
         let mut manager = self.acting_as(&format!("key:{}", maker.key_id()));
-        manager.acting.maker = Some(Maker::new(maker));
+        manager.acting.delegate = Some(Delegate::new(maker));
         manager
     }
 
@@ -356,7 +347,7 @@ impl<S: Clone> KeyManager<S> {
     }
 }
 
-impl<S: KeyRegistry + Clone> KeyManager<S> {
+impl<S: KeyRegistry + Clone + 'static> KeyManager<S> {
     /// A verifier of this manager's keys: the same store, formats, hasher and clock.
     pub fn verifier(&self) -> Verifier {
         Verifier::new(self.store.clone())
@@ -373,13 +364,5 @@ impl<S: fmt::Debug> fmt::Debug for KeyManager<S> {
             .field("formats", &self.formats)
             .field("hasher", &self.hasher)
             .finish_non_exhaustive()
-    }
-}
-
-fn end_of_others(now: Timestamp, grace: Duration) -> Timestamp {
-    if grace.is_zero() {
-        KeyChange::AT_ONCE
-    } else {
-        later(now, grace).unwrap_or(Timestamp::MAX)
     }
 }

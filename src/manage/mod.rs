@@ -34,6 +34,7 @@
 mod acting;
 pub(crate) mod advice;
 mod change;
+mod delegation;
 #[cfg(feature = "management")]
 mod erased;
 pub(crate) mod error;
@@ -45,7 +46,6 @@ pub(crate) mod issued;
 pub(crate) mod lifetime;
 pub(crate) mod limits;
 pub(crate) mod manager;
-mod mandate;
 pub(crate) mod new_key;
 pub(crate) mod policy;
 mod read;

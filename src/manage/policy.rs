@@ -90,10 +90,6 @@ impl IssuePolicy {
         self.allowed_scopes.as_ref()
     }
 
-    pub(super) fn allows_everything(&self) -> bool {
-        *self == Self::default()
-    }
-
     pub(super) fn max_keys_of_owner(&self) -> Option<u64> {
         self.max_keys_of_owner
     }

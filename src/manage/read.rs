@@ -9,11 +9,10 @@ use super::error::ManageError;
 use super::manager::KeyManager;
 use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
-use crate::store::audit_page::{AuditPage, AuditPageRequest};
-use crate::store::page::{KeyPage, PageRequest};
-use crate::store::registry::KeyRegistry;
-use crate::store::scope_use::ScopeUse;
-use crate::store::usage::UsageBucket;
+use crate::store::contract::audit::{AuditLog, AuditPage, AuditPageRequest};
+use crate::store::contract::page::{KeyPage, PageRequest};
+use crate::store::contract::registry::KeyRegistry;
+use crate::store::contract::usage::{UsageBucket, UsageStore};
 
 impl<S: KeyRegistry> KeyManager<S> {
     /// The key of that id.
@@ -27,7 +26,7 @@ impl<S: KeyRegistry> KeyManager<S> {
         Ok(self.store.get(id).await?)
     }
 
-    /// One page of an owner's keys, in the order of their ids: oldest first, to the millisecond.
+    /// Returns one page of an owner's keys, newest first.
     ///
     /// # Errors
     ///
@@ -35,7 +34,9 @@ impl<S: KeyRegistry> KeyManager<S> {
     pub async fn list(&self, owner: &str, page: &PageRequest) -> Result<KeyPage, ManageError> {
         Ok(self.store.list(owner, page).await?)
     }
+}
 
+impl<S: AuditLog> KeyManager<S> {
     /// One page of the audit trail of an owner's keys, newest first: who did what, when and why.
     ///
     /// Entries stay until you call
@@ -51,7 +52,9 @@ impl<S: KeyRegistry> KeyManager<S> {
     ) -> Result<AuditPage, ManageError> {
         Ok(self.store.audit(owner, page).await?)
     }
+}
 
+impl<S: UsageStore> KeyManager<S> {
     /// How often a key was used in the hours that start within a range; of an unknown key, nothing.
     ///
     /// Compare the key's owner with the caller's before you show it.
@@ -65,17 +68,5 @@ impl<S: KeyRegistry> KeyManager<S> {
         hours: Range<Timestamp>,
     ) -> Result<Vec<UsageBucket>, ManageError> {
         Ok(self.store.usage(id, hours).await?)
-    }
-
-    /// When a key exercised which of its scopes, since it has those that it holds; of an unknown key,
-    /// nothing.
-    ///
-    /// Compare the key's owner with the caller's before you show it.
-    ///
-    /// # Errors
-    ///
-    /// [`ManageError`] when the store fails.
-    pub async fn scope_uses(&self, id: &KeyId) -> Result<Vec<ScopeUse>, ManageError> {
-        Ok(self.store.scope_uses(id).await?)
     }
 }

@@ -1,7 +1,7 @@
 //! Changes in the name of a key that was verified before.
 
+use super::delegation::Delegate;
 use super::manager::KeyManager;
-use super::mandate::Maker;
 use crate::record::id::KeyId;
 
 impl<S: Clone> KeyManager<S> {
@@ -12,7 +12,7 @@ impl<S: Clone> KeyManager<S> {
     #[must_use]
     pub fn on_behalf_of_key(&self, id: &KeyId, secret_version: u32) -> Self {
         let mut manager = self.acting_as(&format!("key:{id}"));
-        manager.acting.maker = Some(Maker::of(*id, secret_version));
+        manager.acting.delegate = Some(Delegate::of(*id, secret_version));
         manager
     }
 }

@@ -222,7 +222,7 @@ fn trim_start_spaces(mut value: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::memory::MemoryStore;
+    use crate::store::memory::store::MemoryStore;
 
     fn held_by<'a>(name: &'static str, value: &'a [u8]) -> Held<'a> {
         let verifier = Verifier::new(MemoryStore::new());

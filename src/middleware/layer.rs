@@ -18,7 +18,7 @@ use crate::key::format::KeyFormat;
 use crate::key::hasher::KeyHasher;
 use crate::observe::observer::Observer;
 use crate::policy::scope_policy::ScopePolicy;
-use crate::store::key_store::KeyStore;
+use crate::store::contract::key_store::KeyStore;
 use crate::verify::verifier::Verifier;
 
 /// Authenticates every request of a server by its API key.
@@ -50,7 +50,7 @@ pub struct ApiKeyLayer<R = DefaultResponder> {
 impl ApiKeyLayer {
     /// A layer with the defaults: keys of the format `tc_` and 64 digits, in `Authorization:
     /// Bearer` or `X-API-Key`, digested with SHA-256, scopes by method, answers in JSON.
-    pub fn new(store: impl KeyStore) -> Self {
+    pub fn new(store: impl KeyStore + 'static) -> Self {
         Self::from_verifier(Verifier::new(store))
     }
 

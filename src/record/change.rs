@@ -36,8 +36,7 @@ pub enum KeyChange {
         prefix: KeyPrefix,
         /// When the new plaintext was made.
         at: Timestamp,
-        /// From when on the other versions are refused, where they have no earlier end;
-        /// [`AT_ONCE`](Self::AT_ONCE) to end them now.
+        /// When the other secrets expire, if they do not expire earlier.
         others_retire_at: Timestamp,
     },
     /// Removes the key from the store.
@@ -45,13 +44,6 @@ pub enum KeyChange {
 }
 
 impl KeyChange {
-    /// The end that a rotation without grace gives the other secret versions: 1970, which has come
-    /// by every clock, so that hosts whose clocks differ refuse them at the same time.
-    ///
-    /// What supersedes a version, and when, is told by the next one's
-    /// [`created_at`](SecretVersion::created_at).
-    pub const AT_ONCE: Timestamp = Timestamp::UNIX_EPOCH;
-
     /// How many secret versions of a key a store keeps.
     ///
     /// A rotation drops the oldest of those that have retired, and is refused when that does not
@@ -149,7 +141,7 @@ fn rotate(
     Ok(())
 }
 
-/// Why the state of a key, or of its owner's keys, does not allow a change.
+/// Why the state of a key does not allow a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ChangeRefused {
@@ -157,8 +149,6 @@ pub enum ChangeRefused {
     Revoked,
     /// Too many secret versions of the key still work.
     TooManyVersions,
-    /// The owner of a key to be added has as many as are allowed.
-    TooManyKeys,
 }
 
 impl fmt::Display for ChangeRefused {
@@ -170,7 +160,6 @@ impl fmt::Display for ChangeRefused {
                 "{} secret versions of the key still work; expected fewer before a rotation",
                 KeyChange::MAX_SECRET_VERSIONS
             ),
-            Self::TooManyKeys => f.write_str("the owner has as many keys as are allowed"),
         }
     }
 }

@@ -6,6 +6,7 @@ use super::id::KeyId;
 use super::metadata::Metadata;
 use super::moment::Moment;
 use super::rare::Rare;
+use super::recipient::Recipient;
 use super::revocation::Revocation;
 use super::secret::SecretVersion;
 use super::status::KeyStatus;
@@ -226,6 +227,41 @@ impl KeyRecord {
         self
     }
 
+    /// The record with the later last use of each secret that the other record has too.
+    pub(crate) fn with_last_uses_of(mut self, other: &Self) -> Self {
+        for version in self.versions.as_mut_slice() {
+            let same = other.secret_version(version.digest());
+            if let Some(at) = same.and_then(SecretVersion::last_used_at) {
+                version.note_use(at);
+            }
+        }
+        self
+    }
+
+    pub(super) fn set_recipient_of_newest(&mut self, recipient: Option<Recipient>) {
+        if let Some(newest) = self.versions.as_mut_slice().first_mut() {
+            newest.set_recipient(recipient);
+        }
+    }
+
+    /// Lets secrets expire where this record is stronger than their recipients were.
+    pub(super) fn bound_secrets(&mut self, now: Timestamp) {
+        let bounds: Vec<_> = self
+            .secret_versions()
+            .iter()
+            .map(|version| {
+                version
+                    .recipient()?
+                    .bound(self.scopes(), self.expires_at(), now)
+            })
+            .collect();
+        for (version, bound) in self.versions.as_mut_slice().iter_mut().zip(bounds) {
+            if let Some(bound) = bound {
+                version.retire(bound);
+            }
+        }
+    }
+
     fn with_rare(mut self, change: impl FnOnce(&mut Rare)) -> Self {
         let mut rare = self.rare.take().unwrap_or_default();
         change(&mut rare);
@@ -250,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_record_keeps_to_its_budget() {
-        // With the two counts of an `Arc`, and the eight octets that glibc adds: 176.
-        assert!(size_of::<KeyRecord>() <= 152);
+        // With the two counts of an `Arc`, and the eight bytes that glibc adds: 184.
+        assert!(size_of::<KeyRecord>() <= 160);
     }
 }

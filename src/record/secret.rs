@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::moment::Moment;
+use super::recipient::Recipient;
 use crate::key::digest::KeyDigest;
 use crate::key::token::KeyPrefix;
 
@@ -17,6 +18,7 @@ pub struct SecretVersion {
     created_at: Moment,
     retires_at: Option<Moment>,
     last_used_at: Option<Moment>,
+    recipient: Option<Box<Recipient>>,
 }
 
 impl SecretVersion {
@@ -31,6 +33,7 @@ impl SecretVersion {
             created_at: Moment::floor(created_at),
             retires_at: None,
             last_used_at: None,
+            recipient: None,
         }
     }
 
@@ -48,6 +51,16 @@ impl SecretVersion {
     pub fn with_last_used_at(self, last_used_at: Option<Timestamp>) -> Self {
         Self {
             last_used_at: last_used_at.map(Moment::floor),
+            ..self
+        }
+    }
+
+    /// Sets the key whose holder received the plaintext. Defaults to none: the application received
+    /// it.
+    #[must_use]
+    pub fn with_recipient(self, recipient: Option<Recipient>) -> Self {
+        Self {
+            recipient: recipient.map(Box::new),
             ..self
         }
     }
@@ -72,8 +85,7 @@ impl SecretVersion {
         self.created_at.timestamp()
     }
 
-    /// From when on the version is refused, where a rotation has given it an end; 1970 after one
-    /// without grace ([`AT_ONCE`](super::change::KeyChange::AT_ONCE)).
+    /// When the secret expires, if a rotation or a change of scopes made it expire.
     #[inline]
     pub fn retires_at(&self) -> Option<Timestamp> {
         self.retires_at.map(Moment::timestamp)
@@ -82,6 +94,15 @@ impl SecretVersion {
     /// When the version was last used, as far as the store was told.
     pub fn last_used_at(&self) -> Option<Timestamp> {
         self.last_used_at.map(Moment::timestamp)
+    }
+
+    /// The key whose holder received the plaintext; `None` if the application received it.
+    pub fn recipient(&self) -> Option<&Recipient> {
+        self.recipient.as_deref()
+    }
+
+    pub(super) fn set_recipient(&mut self, recipient: Option<Recipient>) {
+        self.recipient = recipient.map(Box::new);
     }
 
     /// Gives the version an end, never later than the one that it has.

@@ -1,15 +1,15 @@
 //! Where keys are kept.
 //!
-//! [`KeyStore`] is the read side, all that the middleware sees. [`KeyRegistry`] adds the write
-//! side, for whoever issues and changes keys, with the audit trail of changes and the counts of uses;
-//! what a change makes of a key is told by [`Transition`]. [`MemoryStore`] is both. `DeadlineStore` (feature
-//! `tokio`) bounds every wait for another store, and `CachedStore` (feature `cache`) asks it only
-//! for what it does not remember.
+//! [`KeyStore`] is the read side, all that the middleware needs. [`KeyRegistry`] adds the write side,
+//! for whoever issues and changes keys. [`AuditLog`] reads the audit trail of these changes, and
+//! [`UsageStore`] counts requests. [`MemoryStore`] implements all four, which makes it a [`Store`]. Two decorators wrap a store:
+//! `TimeoutStore` (feature `tokio`) bounds every wait, and `CachedStore` (feature `cache`) remembers
+//! lookups.
 //!
 //! # A store of your own
 //!
 //! One method is required. The [`Verifier`](crate::verify::Verifier) checks digest, revocation and
-//! expiry itself, whatever the store returns, so this is a correct store:
+//! expiration itself, whatever the store returns, so this is a correct store:
 //!
 //! ```
 //! use std::collections::HashMap;
@@ -28,58 +28,46 @@
 //! }
 //! ```
 
-pub(crate) mod audit_page;
 #[cfg(feature = "tokio")]
 pub(crate) mod backoff;
 #[cfg(feature = "cache")]
 pub(crate) mod cached;
 pub(crate) mod contain;
-#[cfg(feature = "tokio")]
-pub(crate) mod deadline;
-pub(crate) mod digests;
-pub(crate) mod error;
-pub(crate) mod feed;
+pub(crate) mod contract;
 pub(crate) mod generation;
-pub(crate) mod index;
-mod journal;
-pub(crate) mod key_store;
-mod ledger;
 pub(crate) mod memory;
-pub(crate) mod page;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 pub(crate) mod prefix;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
-pub(crate) mod registry;
 pub(crate) mod replica;
-pub(crate) mod scope_use;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
-pub(crate) mod transition;
-pub(crate) mod usage;
+#[cfg(feature = "tokio")]
+pub(crate) mod timeout;
 
-pub use audit_page::{AuditPage, AuditPageRequest};
 #[cfg(feature = "cache")]
 pub use cached::{
     CacheEvent, CacheObserver, CacheOptions, CacheStats, CachedStore, FeedState,
     InvalidCacheOptions,
 };
-#[cfg(feature = "tokio")]
-pub use deadline::DeadlineStore;
-pub use error::{StoreError, StoreErrorKind};
-pub use feed::{ChangeFeed, FeedEvent, FeedListener};
-pub use key_store::KeyStore;
+pub use contract::audit::{AuditLog, AuditPage, AuditPageRequest};
+pub use contract::error::{StoreError, StoreErrorKind};
+pub use contract::feed::{ChangeFeed, FeedEvent, FeedListener};
+pub use contract::key_store::KeyStore;
+pub use contract::page::{KeyFilter, KeyPage, PageRequest};
+pub use contract::registry::KeyRegistry;
+pub use contract::store::Store;
+pub use contract::usage::{KeyUse, UsageBatch, UsageBucket, UsageStore};
+pub use contract::write::{ActingKey, Commit, Insert, Inserted};
 pub use memory::MemoryStore;
-pub use page::{KeyPage, PageRequest};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresOptions, PostgresStore};
 #[cfg(feature = "redis")]
 pub use redis::{RedisOptions, RedisStore};
-pub use registry::KeyRegistry;
-pub use scope_use::ScopeUse;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStore};
-pub use transition::Transition;
-pub use usage::{KeyUse, UsageBatch, UsageBucket};
+#[cfg(feature = "tokio")]
+pub use timeout::TimeoutStore;

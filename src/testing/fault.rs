@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::store::error::StoreErrorKind;
+use crate::store::contract::error::StoreErrorKind;
 
 /// What a [`FaultyStore`](super::faulty::FaultyStore) does in place of what it was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -16,10 +16,10 @@ pub enum Fault {
     Hang,
     /// Panics, and does nothing.
     Panic,
-    /// Finds another key, for look-ups by digest: one that was found earlier, or else one that
+    /// Finds another key, for lookups by digest: one that was found earlier, or else one that
     /// nobody inserted.
     WrongKey,
-    /// Finds the right key with other digests, for look-ups by digest.
+    /// Finds the right key with other digests, for lookups by digest.
     WrongDigest,
     /// Makes the change, and then answers with
     /// [`TimedOut`](crate::store::StoreErrorKind::TimedOut).
@@ -27,8 +27,8 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Whether it is a fault of look-ups.
-    pub(super) fn suits_look_ups(self) -> bool {
+    /// Whether it is a fault of lookups.
+    pub(super) fn suits_lookups(self) -> bool {
         self != Self::LostAnswer
     }
 

@@ -13,24 +13,22 @@ use super::fault::Fault;
 use super::plan::{Course, Odds};
 use crate::key::digest::KeyDigest;
 use crate::key::token::KeyPrefix;
-use crate::record::change::KeyChange;
-use crate::record::context::ChangeContext;
 use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
 use crate::record::secret::SecretVersion;
-use crate::store::audit_page::{AuditPage, AuditPageRequest};
-use crate::store::error::{StoreError, StoreErrorKind};
-use crate::store::feed::{ChangeFeed, FeedListener};
-use crate::store::key_store::KeyStore;
-use crate::store::page::{KeyPage, PageRequest};
-use crate::store::registry::KeyRegistry;
-use crate::store::scope_use::ScopeUse;
-use crate::store::usage::{UsageBatch, UsageBucket};
+use crate::store::contract::audit::{AuditLog, AuditPage, AuditPageRequest};
+use crate::store::contract::error::{StoreError, StoreErrorKind};
+use crate::store::contract::feed::{ChangeFeed, FeedListener};
+use crate::store::contract::key_store::KeyStore;
+use crate::store::contract::page::{KeyPage, PageRequest};
+use crate::store::contract::registry::KeyRegistry;
+use crate::store::contract::usage::{UsageBatch, UsageBucket, UsageStore};
+use crate::store::contract::write::{Commit, Insert, Inserted};
 
 /// Puts faults before another store, to test what a server does then.
 ///
 /// It draws a fault, or none, for each call, from a sequence that the seed determines: calls in the
-/// same order fail in the same way. `find_now` and the `find` that follows it count as one call.
+/// same order fail in the same way. `try_find` and the `find` that follows it count as one call.
 /// Clones share the store, the sequence and the switch.
 ///
 /// ```
@@ -41,8 +39,8 @@ use crate::store::usage::{UsageBatch, UsageBucket};
 ///
 /// # futures::executor::block_on(async {
 /// let store = FaultyStore::new(MemoryStore::new(), 42)
-///     .with_look_up_fault(Fault::Error(StoreErrorKind::Unavailable), 30)
-///     .with_look_up_fault(Fault::WrongKey, 70);
+///     .with_lookup_fault(Fault::Error(StoreErrorKind::Unavailable), 30)
+///     .with_lookup_fault(Fault::WrongKey, 70);
 /// let keys = KeyManager::new(store);
 /// let key = keys.issue(NewKey::new("acct_42", "CI")).await?.key;
 ///
@@ -57,7 +55,7 @@ use crate::store::usage::{UsageBatch, UsageBucket};
 #[derive(Clone, Debug)]
 pub struct FaultyStore<S> {
     inner: S,
-    look_ups: Odds,
+    lookups: Odds,
     changes: Odds,
     shared: Arc<Shared>,
 }
@@ -73,7 +71,7 @@ impl<S> FaultyStore<S> {
     pub fn new(inner: S, seed: u64) -> Self {
         Self {
             inner,
-            look_ups: Odds::default(),
+            lookups: Odds::default(),
             changes: Odds::default(),
             shared: Arc::new(Shared {
                 failing: AtomicBool::new(true),
@@ -82,20 +80,19 @@ impl<S> FaultyStore<S> {
         }
     }
 
-    /// Puts this fault in that many per cent of the calls of `find`, `get`, `list`, `audit`, `usage`
-    /// and `scope_uses`.
+    /// Puts this fault in that many per cent of the calls of `find`, `get`, `list`, `audit` and `usage`.
     ///
     /// # Panics
     ///
-    /// When the faults of look-ups come to more than 100 per cent, or the fault is one of changes.
+    /// When the faults of lookups come to more than 100 per cent, or the fault is one of changes.
     #[must_use]
     #[track_caller]
-    pub fn with_look_up_fault(mut self, fault: Fault, per_cent: u8) -> Self {
+    pub fn with_lookup_fault(mut self, fault: Fault, per_cent: u8) -> Self {
         assert!(
-            fault.suits_look_ups(),
-            "expected a fault of look-ups, found {fault:?}"
+            fault.suits_lookups(),
+            "expected a fault of lookups, found {fault:?}"
         );
-        self.look_ups.add(fault, per_cent);
+        self.lookups.add(fault, per_cent);
         self
     }
 
@@ -104,7 +101,7 @@ impl<S> FaultyStore<S> {
     ///
     /// # Panics
     ///
-    /// When the faults of changes come to more than 100 per cent, or the fault is one of look-ups.
+    /// When the faults of changes come to more than 100 per cent, or the fault is one of lookups.
     #[must_use]
     #[track_caller]
     pub fn with_change_fault(mut self, fault: Fault, per_cent: u8) -> Self {
@@ -190,7 +187,7 @@ impl<S> FaultyStore<S> {
 impl<S: KeyStore> KeyStore for FaultyStore<S> {
     async fn find(&self, digest: &KeyDigest) -> Result<Option<Arc<KeyRecord>>, StoreError> {
         let call = self.inner.find(digest);
-        match self.draw(&self.look_ups) {
+        match self.draw(&self.lookups) {
             None => Ok(self.remembered(call.await?)),
             Some(fault @ (Fault::WrongKey | Fault::WrongDigest)) => {
                 Ok(self.distorted(fault, digest, call.await?))
@@ -200,17 +197,17 @@ impl<S: KeyStore> KeyStore for FaultyStore<S> {
     }
 
     /// What must be waited for is left to [`find`](KeyStore::find), which draws the same fault.
-    fn find_now(&self, digest: &KeyDigest) -> Option<Result<Option<Arc<KeyRecord>>, StoreError>> {
-        let answer = self.inner.find_now(digest)?;
+    fn try_find(&self, digest: &KeyDigest) -> Option<Result<Option<Arc<KeyRecord>>, StoreError>> {
+        let answer = self.inner.try_find(digest)?;
         if !self.shared.failing.load(Ordering::SeqCst) {
             return Some(answer.map(|found| self.remembered(found)));
         }
         let fault = {
             let mut course = self.course();
-            if course.peek(&self.look_ups).is_some_and(Fault::needs_a_wait) {
+            if course.peek(&self.lookups).is_some_and(Fault::needs_a_wait) {
                 return None;
             }
-            course.take(&self.look_ups)
+            course.take(&self.lookups)
         };
         Some(match fault {
             None => answer.map(|found| self.remembered(found)),
@@ -223,56 +220,49 @@ impl<S: KeyStore> KeyStore for FaultyStore<S> {
 
 #[async_trait]
 impl<S: KeyRegistry> KeyRegistry for FaultyStore<S> {
-    async fn insert(
-        &self,
-        record: KeyRecord,
-        context: &ChangeContext,
-    ) -> Result<Arc<KeyRecord>, StoreError> {
-        let call = self.inner.insert(record, context);
+    async fn insert(&self, insert: Insert) -> Result<Inserted, StoreError> {
+        let call = self.inner.insert(insert);
         self.serve(&self.changes, call, failed).await
     }
 
-    async fn insert_many(
-        &self,
-        records: Vec<KeyRecord>,
-        context: &ChangeContext,
-    ) -> Vec<Result<Arc<KeyRecord>, StoreError>> {
-        let count = records.len();
+    async fn insert_many(&self, inserts: Vec<Insert>) -> Vec<Result<Inserted, StoreError>> {
+        let count = inserts.len();
         let fail = |kind| (0..count).map(|_| failed(kind)).collect();
-        let call = self.inner.insert_many(records, context);
+        let call = self.inner.insert_many(inserts);
         self.serve(&self.changes, call, fail).await
     }
 
     async fn get(&self, id: &KeyId) -> Result<Option<Arc<KeyRecord>>, StoreError> {
         let call = self.inner.get(id);
-        self.serve(&self.look_ups, call, failed).await
+        self.serve(&self.lookups, call, failed).await
     }
 
     async fn list(&self, owner: &str, page: &PageRequest) -> Result<KeyPage, StoreError> {
         let call = self.inner.list(owner, page);
-        self.serve(&self.look_ups, call, failed).await
+        self.serve(&self.lookups, call, failed).await
     }
 
-    async fn apply(
-        &self,
-        id: &KeyId,
-        change: &KeyChange,
-        context: &ChangeContext,
-    ) -> Result<Arc<KeyRecord>, StoreError> {
-        let call = self.inner.apply(id, change, context);
+    async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
+        let call = self.inner.commit(commit);
         self.serve(&self.changes, call, failed).await
     }
+}
 
+#[async_trait]
+impl<S: AuditLog> AuditLog for FaultyStore<S> {
     async fn audit(&self, owner: &str, page: &AuditPageRequest) -> Result<AuditPage, StoreError> {
         let call = self.inner.audit(owner, page);
-        self.serve(&self.look_ups, call, failed).await
+        self.serve(&self.lookups, call, failed).await
     }
 
-    async fn forget_audit_before(&self, at: Timestamp) -> Result<u64, StoreError> {
-        let call = self.inner.forget_audit_before(at);
+    async fn prune_audit_before(&self, at: Timestamp) -> Result<u64, StoreError> {
+        let call = self.inner.prune_audit_before(at);
         self.serve(&self.changes, call, failed).await
     }
+}
 
+#[async_trait]
+impl<S: UsageStore> UsageStore for FaultyStore<S> {
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         let call = self.inner.record_usage(batch);
         self.serve(&self.changes, call, failed).await
@@ -284,16 +274,11 @@ impl<S: KeyRegistry> KeyRegistry for FaultyStore<S> {
         hours: Range<Timestamp>,
     ) -> Result<Vec<UsageBucket>, StoreError> {
         let call = self.inner.usage(id, hours);
-        self.serve(&self.look_ups, call, failed).await
+        self.serve(&self.lookups, call, failed).await
     }
 
-    async fn scope_uses(&self, id: &KeyId) -> Result<Vec<ScopeUse>, StoreError> {
-        let call = self.inner.scope_uses(id);
-        self.serve(&self.look_ups, call, failed).await
-    }
-
-    async fn forget_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
-        let call = self.inner.forget_usage_before(hour);
+    async fn prune_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
+        let call = self.inner.prune_usage_before(hour);
         self.serve(&self.changes, call, failed).await
     }
 }
@@ -353,13 +338,14 @@ fn with_other_digests(record: &KeyRecord) -> KeyRecord {
         )
         .with_retires_at(version.retires_at())
         .with_last_used_at(version.last_used_at())
+        .with_recipient(version.recipient().cloned())
     });
     record.clone().with_secret_versions(versions)
 }
 
 /// A digest that differs in its last bit.
 fn other(digest: &KeyDigest) -> KeyDigest {
-    let mut octets = *digest.as_bytes();
-    octets[KeyDigest::LEN - 1] ^= 1;
-    KeyDigest::from_bytes(octets)
+    let mut bytes = *digest.as_bytes();
+    bytes[KeyDigest::LEN - 1] ^= 1;
+    KeyDigest::from_bytes(bytes)
 }

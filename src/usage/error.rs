@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::key::random::RandomnessError;
-use crate::store::error::StoreError;
+use crate::store::contract::error::StoreError;
 
 /// A flusher could not be started: its options cannot work, and the message says which; or the
 /// operating system's random source failed.

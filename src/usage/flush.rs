@@ -16,14 +16,14 @@ use super::pending::{Pending, requests};
 use super::stats::FlusherStats;
 use crate::store::backoff::Backoff;
 use crate::store::contain::{Panicked, contain, contain_future};
-use crate::store::error::{StoreError, StoreErrorKind};
-use crate::store::registry::KeyRegistry;
-use crate::store::usage::{SECONDS_PER_HOUR, start_of_hour};
+use crate::store::contract::error::{StoreError, StoreErrorKind};
+use crate::store::contract::usage::UsageStore;
+use crate::store::contract::usage::{SECONDS_PER_HOUR, start_of_hour};
 
 /// What the tasks of a flusher share.
 pub(super) struct Flush {
     monitor: UsageMonitor,
-    registry: Arc<dyn KeyRegistry>,
+    store: Arc<dyn UsageStore>,
     pub(super) options: UsageFlusherOptions,
     pending: Mutex<Pending>,
     /// Whoever writes holds this: a batch is confirmed before the next one is written.
@@ -43,14 +43,14 @@ const PRECISION: Duration = Duration::from_secs(1);
 impl Flush {
     pub(super) fn new(
         monitor: UsageMonitor,
-        registry: Arc<dyn KeyRegistry>,
+        store: Arc<dyn UsageStore>,
         options: UsageFlusherOptions,
         writer: [u8; 16],
     ) -> Self {
         Self {
             dropped_told: AtomicU64::new(monitor.stats().dropped()),
             monitor,
-            registry,
+            store,
             options,
             pending: Mutex::new(Pending::new(writer)),
             writing: tokio::sync::Mutex::default(),
@@ -111,7 +111,7 @@ impl Flush {
         let Some(batch) = self.pending().batch(self.options.max_batch) else {
             return Ok(false);
         };
-        let write = contain(|| self.registry.record_usage(&batch)).map(contain_future);
+        let write = contain(|| self.store.record_usage(&batch)).map(contain_future);
         match self.bound(write).await {
             Ok(()) => {
                 self.pending().confirm();
@@ -139,7 +139,7 @@ impl Flush {
 
     /// Lets the store forget what is too old; whether it did.
     pub(super) async fn forget_before(&self, end: Timestamp) -> bool {
-        let forget = contain(|| self.registry.forget_usage_before(end)).map(contain_future);
+        let forget = contain(|| self.store.prune_usage_before(end)).map(contain_future);
         match self.bound(forget).await {
             Ok(_) => true,
             Err(failure) => {

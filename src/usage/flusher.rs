@@ -13,9 +13,9 @@ use super::monitor::UsageMonitor;
 use super::options::UsageFlusherOptions;
 use super::stats::FlusherStats;
 use crate::key::random;
-use crate::store::error::StoreError;
-use crate::store::registry::KeyRegistry;
-use crate::store::usage::{SECONDS_PER_HOUR, start_of_hour};
+use crate::store::contract::error::StoreError;
+use crate::store::contract::usage::UsageStore;
+use crate::store::contract::usage::{SECONDS_PER_HOUR, start_of_hour};
 
 /// Writes what a [`UsageMonitor`] counts to a store, at an interval and when it is
 /// [shut down](Self::shutdown).
@@ -48,13 +48,13 @@ impl UsageFlusher {
     /// Outside of a tokio runtime. The tasks panic when its timer is not enabled.
     pub fn spawn(
         monitor: UsageMonitor,
-        registry: impl KeyRegistry,
+        store: impl UsageStore + 'static,
         options: UsageFlusherOptions,
     ) -> Result<Self, UsageFlusherError> {
         options.check()?;
         let mut writer = [0; 16];
         random::fill(&mut writer)?;
-        let flush = Arc::new(Flush::new(monitor, Arc::new(registry), options, writer));
+        let flush = Arc::new(Flush::new(monitor, Arc::new(store), options, writer));
         let collecting = tokio::spawn(collect(flush.clone()));
         let writing = tokio::spawn(write(flush.clone()));
         Ok(Self {

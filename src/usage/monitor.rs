@@ -17,7 +17,7 @@ use crate::denial::{Denial, DenialKind};
 use crate::identity::Identity;
 use crate::record::id::KeyId;
 use crate::scope::set::ScopeSet;
-use crate::store::usage::KeyUse;
+use crate::store::contract::usage::KeyUse;
 
 /// Counts the uses of keys; clones share one set of counts.
 ///

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::store::error::StoreError;
+use crate::store::contract::error::StoreError;
 
 /// Is told when counts cannot be written, and when some were dropped.
 ///

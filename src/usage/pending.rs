@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::record::id::KeyId;
-use crate::store::usage::{KeyUse, SECONDS_PER_HOUR, UsageBatch, start_of_hour};
+use crate::store::contract::usage::{KeyUse, SECONDS_PER_HOUR, UsageBatch, start_of_hour};
 
 /// Counts that the store has not taken yet: sums, and the batch that is being written.
 pub(super) struct Pending {

@@ -15,8 +15,8 @@ use crate::key::formats::{InvalidKeyFormats, KeyFormats};
 use crate::key::hasher::KeyHasher;
 use crate::record::key::KeyRecord;
 use crate::store::contain::{contain, contain_future};
-use crate::store::error::StoreError;
-use crate::store::key_store::KeyStore;
+use crate::store::contract::error::StoreError;
+use crate::store::contract::key_store::KeyStore;
 
 /// Verifies keys: parse, digest, look up, compare, and only then revoked, disabled, expired.
 ///
@@ -54,7 +54,7 @@ struct Parts {
 
 impl Verifier {
     /// A verifier with the default format, SHA-256 and the system's clock.
-    pub fn new(store: impl KeyStore) -> Self {
+    pub fn new(store: impl KeyStore + 'static) -> Self {
         Self(Arc::new(Parts {
             store: Arc::new(store),
             formats: KeyFormats::one(KeyFormat::default()),
@@ -138,7 +138,7 @@ impl Verifier {
     /// The answer to a digest, if the store has one without waiting.
     #[inline]
     pub(crate) fn look_up_now(&self, digest: &KeyDigest) -> Option<Result<Identity, Denial>> {
-        match contain(|| self.0.store.find_now(digest)) {
+        match contain(|| self.0.store.try_find(digest)) {
             Ok(answer) => answer.map(|found| self.judge(found, digest)),
             Err(panicked) => Some(Err(panicked.into())),
         }

@@ -40,11 +40,11 @@ fn assert_finds(check: fn(&[Source]) -> Vec<String>, path: &str, text: &str, pro
 #[test]
 fn an_import_from_a_higher_stage_is_found() {
     for text in [
-        "use crate::store::memory::MemoryStore;",
-        "use super::super::store::memory::MemoryStore;",
+        "use crate::store::memory::store::MemoryStore;",
+        "use super::super::store::memory::store::MemoryStore;",
         "use crate::{store::memory::{self, MemoryStore}, clock::Clock};",
-        "fn f() -> crate::store::memory::MemoryStore { todo!() }",
-        "mod tests {\n    use super::*;\n    use crate::store::memory::MemoryStore;\n}",
+        "fn f() -> crate::store::memory::store::MemoryStore { todo!() }",
+        "mod tests {\n    use super::*;\n    use crate::store::memory::store::MemoryStore;\n}",
     ] {
         assert_finds(
             imports_upwards,
@@ -165,7 +165,7 @@ fn a_forbidden_word_is_found() {
     );
     let digest = "use crate::key::digest::KeyDigest;";
     assert_finds(words, "policy/a.rs", digest, "policy/a.rs: names KeyDigest");
-    let registry = "use crate::store::registry::KeyRegistry as R;";
+    let registry = "use crate::store::contract::registry::KeyRegistry as R;";
     assert_finds(
         words,
         "middleware/a.rs",

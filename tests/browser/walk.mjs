@@ -154,7 +154,7 @@ async function otherPages(page) {
   await page.goto(`${page_of_key}/revoke`);
   await page.getByLabel("Reason (optional)").fill("\u202e");
   await page.getByRole("button", { name: "Revoke key" }).click();
-  await page.getByText("Enter at most 1,024 octets").waitFor();
+  await page.getByText("Enter at most 1,024 bytes").waitFor();
   await checkAccess(page);
   await page.getByLabel("Reason (optional)").fill("");
   await page.evaluate("document.querySelector('main [name=csrf]').value = '0'");

@@ -3,7 +3,8 @@
 use tower_api_key::denial::DenialKind;
 use tower_api_key::key::{ApiKey, KeyFormat, KeyHasher};
 use tower_api_key::record::{KeyChange, KeyRecord, SecretVersion};
-use tower_api_key::store::{CacheOptions, CachedStore, FeedEvent, KeyStore};
+use tower_api_key::store::{CacheOptions, CachedStore, FeedEvent, Insert, KeyStore};
+use tower_api_key::testing::apply;
 use tower_api_key::{KeyManager, KeyRegistry, MemoryStore, NewKey, Verifier};
 
 use crate::kit::{
@@ -30,7 +31,7 @@ async fn a_change_is_never_undone_by_a_look_up_that_began_before() {
         let gate = store.hold_after_reading();
         let early = begin(&cached, 1).await;
         // The store has been read; the answer is under way.
-        cached.apply(&id(1), &change, &context()).await.unwrap();
+        apply(&cached, &id(1), &change, &context()).await.unwrap();
         // Whoever begins now does not join.
         let late = begin(&cached, 1).await;
         assert_eq!((store.asked(), cached.stats().under_way), (2, 2));
@@ -57,9 +58,7 @@ async fn the_answer_that_was_read_later_stays() {
         let gate = store.hold_after_reading();
         let early = begin(&cached, 1).await;
         // Elsewhere, unheard.
-        store
-            .keys()
-            .apply(&id(1), &change, &context())
+        apply(store.keys(), &id(1), &change, &context())
             .await
             .unwrap();
         cached.invalidate(&id(9));
@@ -79,8 +78,7 @@ async fn a_change_of_another_key_costs_only_the_joining() {
     let gate = store.hold_after_reading();
     let one = begin(&cached, 1).await;
     let missing = begin(&cached, 3).await;
-    cached
-        .apply(&id(2), &revocation(), &context())
+    apply(&cached, &id(2), &revocation(), &context())
         .await
         .unwrap();
     gate.add_permits(2);
@@ -111,18 +109,23 @@ async fn a_new_key_is_known_at_once() {
         assert_eq!(find(&cached, number).await, "unknown");
     }
     assert_eq!(known(&cached, 2), "unknown");
-    cached.insert(record(2), &context()).await.unwrap();
+    cached
+        .insert(Insert::new(record(2), &context()))
+        .await
+        .unwrap();
     assert_eq!(known(&cached, 2), "nothing");
     assert_eq!(find(&cached, 2).await, "active");
     assert_eq!(find(&cached, 3).await, "unknown");
-    cached
-        .apply(&id(1), &rotation(3), &context())
+    apply(&cached, &id(1), &rotation(3), &context())
         .await
         .unwrap();
     assert_eq!(find(&cached, 3).await, "rotated");
     assert_eq!(find(&cached, 4).await, "unknown");
     for answer in cached
-        .insert_many(vec![record(4), record(5)], &context())
+        .insert_many(vec![
+            Insert::new(record(4), &context()),
+            Insert::new(record(5), &context()),
+        ])
         .await
     {
         answer.unwrap();
@@ -132,7 +135,10 @@ async fn a_new_key_is_known_at_once() {
     // That a key is unknown is not remembered by a look-up that began before it was issued.
     let gate = store.hold_after_reading();
     let early = begin(&cached, 6).await;
-    cached.insert(record(6), &context()).await.unwrap();
+    cached
+        .insert(Insert::new(record(6), &context()))
+        .await
+        .unwrap();
     gate.add_permits(1);
     assert_eq!(early.await.unwrap(), "unknown");
     assert_eq!(known(&cached, 6), "nothing");
@@ -144,8 +150,7 @@ async fn a_new_key_is_known_at_once() {
 async fn all_digests_of_a_key_are_forgotten_and_no_others() {
     let store = Script::with([1, 2]);
     let cached = cached(&store);
-    cached
-        .apply(&id(1), &rotation(10), &context())
+    apply(&cached, &id(1), &rotation(10), &context())
         .await
         .unwrap();
     for number in [1, 2, 10] {
@@ -190,9 +195,7 @@ async fn a_digest_that_changes_hands_is_found_under_its_new_key() {
     let cached = watching(&store);
     store.tell(FeedEvent::InStep);
     assert_eq!(find(&cached, 1).await, "active");
-    store
-        .keys()
-        .apply(&id(1), &KeyChange::Delete, &context())
+    apply(store.keys(), &id(1), &KeyChange::Delete, &context())
         .await
         .unwrap();
     store.tell(FeedEvent::Changed(id(1)));
@@ -201,14 +204,15 @@ async fn a_digest_that_changes_hands_is_found_under_its_new_key() {
     let second = KeyRecord::new(id(2), "acct_7", "CI", jiff::Timestamp::UNIX_EPOCH);
     store
         .keys()
-        .insert(second.with_secret_versions([version]), &context())
+        .insert(Insert::new(
+            second.with_secret_versions([version]),
+            &context(),
+        ))
         .await
         .unwrap();
     store.tell(FeedEvent::Added(id(2)));
     assert_eq!(find(&cached, 1).await, "active");
-    store
-        .keys()
-        .apply(&id(2), &revocation(), &context())
+    apply(store.keys(), &id(2), &revocation(), &context())
         .await
         .unwrap();
     store.tell(FeedEvent::Changed(id(2)));
@@ -272,8 +276,7 @@ async fn a_read_is_never_older_than_a_change_that_has_returned() {
         .collect();
     for number in 1..=5_000 {
         let update = KeyUpdate::new().with_name(number.to_string());
-        store
-            .apply(&id(1), &KeyChange::Update(update), &context())
+        apply(&store, &id(1), &KeyChange::Update(update), &context())
             .await
             .unwrap();
         written.store(number, Ordering::SeqCst);
@@ -312,7 +315,10 @@ async fn a_verification_in_flight_lets_nobody_in_afterwards() {
     let version = SecretVersion::new(1, digest, key.prefix(), jiff::Timestamp::UNIX_EPOCH);
     store
         .keys()
-        .insert(record(1).with_secret_versions([version]), &context())
+        .insert(Insert::new(
+            record(1).with_secret_versions([version]),
+            &context(),
+        ))
         .await
         .unwrap();
     let cached = cached(&store);
@@ -321,8 +327,7 @@ async fn a_verification_in_flight_lets_nobody_in_afterwards() {
     let mut early = Box::pin(verifier.verify(key.expose_secret()));
     assert!(futures::poll!(&mut early).is_pending());
     settle().await;
-    cached
-        .apply(&id(1), &revocation(), &context())
+    apply(&cached, &id(1), &revocation(), &context())
         .await
         .unwrap();
     gate.add_permits(1);

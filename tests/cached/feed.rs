@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::time::{Instant, advance};
 use tower_api_key::record::KeyId;
 use tower_api_key::store::{
-    CacheEvent, CacheOptions, CachedStore, ChangeFeed, FeedEvent, FeedListener, FeedState,
+    CacheEvent, CacheOptions, CachedStore, ChangeFeed, FeedEvent, FeedListener, FeedState, Insert,
 };
+use tower_api_key::testing::apply;
 use tower_api_key::{KeyRegistry, MemoryStore};
 
 use crate::kit::{
@@ -155,9 +156,7 @@ async fn a_lost_feed_leaves_the_fallback_from_then_on() {
 
     // A revocation goes untold, for at most as long as the fallback.
     find(&cached, 1).await;
-    store
-        .keys()
-        .apply(&id(1), &revocation(), &context())
+    apply(store.keys(), &id(1), &revocation(), &context())
         .await
         .unwrap();
     advance(just_before(SECOND * 5)).await;
@@ -222,16 +221,18 @@ async fn a_told_change_is_forgotten_at_once_and_alone() {
     }
     let all = [1, 2, 3].map(|number| known(&cached, number));
     assert_eq!(all, ["active", "active", "unknown"]);
-    store
-        .keys()
-        .apply(&id(1), &revocation(), &context())
+    apply(store.keys(), &id(1), &revocation(), &context())
         .await
         .unwrap();
     store.tell(FeedEvent::Changed(id(1)));
     let all = [1, 2, 3].map(|number| known(&cached, number));
     assert_eq!(all, ["nothing", "active", "unknown"]);
     assert_eq!(find(&cached, 1).await, "revoked");
-    store.keys().insert(record(3), &context()).await.unwrap();
+    store
+        .keys()
+        .insert(Insert::new(record(3), &context()))
+        .await
+        .unwrap();
     store.tell(FeedEvent::Added(id(3)));
     let all = [1, 2, 3].map(|number| known(&cached, number));
     assert_eq!(all, ["revoked", "active", "nothing"]);
@@ -314,8 +315,7 @@ async fn a_cache_passes_on_what_it_hears() {
     });
     let listener: Arc<dyn FeedListener> = asks.clone();
     cached.watch(Arc::downgrade(&listener));
-    store
-        .apply(&id(1), &revocation(), &context())
+    apply(&store, &id(1), &revocation(), &context())
         .await
         .unwrap();
     let heard = std::mem::take(&mut *asks.heard.lock().unwrap());
@@ -364,9 +364,7 @@ async fn no_answer_outlives_the_bound_however_the_feed_behaves() {
                 // Only an honest feed proves: it has told what there is.
                 1 | 2 if revoked_at.is_none() || told => store.prove(),
                 3 if revoked_at.is_none() => {
-                    store
-                        .keys()
-                        .apply(&id(1), &revocation(), &context())
+                    apply(store.keys(), &id(1), &revocation(), &context())
                         .await
                         .unwrap();
                     revoked_at = Some(Instant::now());

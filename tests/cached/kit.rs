@@ -9,13 +9,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tower_api_key::key::KeyDigest;
-use tower_api_key::record::{
-    ChangeContext, KeyChange, KeyId, KeyRecord, Revocation, SecretVersion,
-};
+use tower_api_key::record::{KeyChange, KeyId, KeyRecord, Revocation, SecretVersion};
 use tower_api_key::store::{
-    AuditPage, AuditPageRequest, CacheEvent, CacheOptions, CachedStore, ChangeFeed, FeedEvent,
-    FeedListener, KeyPage, KeyStore, PageRequest, ScopeUse, StoreError, StoreErrorKind, UsageBatch,
-    UsageBucket,
+    AuditLog, AuditPage, AuditPageRequest, CacheEvent, CacheOptions, CachedStore, ChangeFeed,
+    Commit, FeedEvent, FeedListener, Insert, Inserted, KeyPage, KeyStore, PageRequest, StoreError,
+    StoreErrorKind, UsageBatch, UsageBucket, UsageStore,
 };
 use tower_api_key::{KeyRegistry, MemoryStore};
 
@@ -210,12 +208,8 @@ impl KeyStore for Script {
 /// Changes wait for the first gate too, and fail as look-ups do, but have been made by then.
 #[async_trait]
 impl KeyRegistry for Script {
-    async fn insert(
-        &self,
-        record: KeyRecord,
-        context: &ChangeContext,
-    ) -> Result<Arc<KeyRecord>, StoreError> {
-        let made = self.0.keys.insert(record, context).await;
+    async fn insert(&self, insert: Insert) -> Result<Inserted, StoreError> {
+        let made = self.0.keys.insert(insert).await;
         Self::wait(&self.0.before).await;
         let failure = *self.0.fails.lock().unwrap();
         failure.map_or(made, |kind| Err(StoreError::new(kind, "as the test wants")))
@@ -229,26 +223,27 @@ impl KeyRegistry for Script {
         self.0.keys.list(owner, page).await
     }
 
-    async fn apply(
-        &self,
-        id: &KeyId,
-        change: &KeyChange,
-        context: &ChangeContext,
-    ) -> Result<Arc<KeyRecord>, StoreError> {
-        let made = self.0.keys.apply(id, change, context).await;
+    async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
+        let made = self.0.keys.commit(commit).await;
         Self::wait(&self.0.before).await;
         let failure = *self.0.fails.lock().unwrap();
         failure.map_or(made, |kind| Err(StoreError::new(kind, "as the test wants")))
     }
+}
 
+#[async_trait]
+impl AuditLog for Script {
     async fn audit(&self, owner: &str, page: &AuditPageRequest) -> Result<AuditPage, StoreError> {
         self.0.keys.audit(owner, page).await
     }
 
-    async fn forget_audit_before(&self, at: Timestamp) -> Result<u64, StoreError> {
-        self.0.keys.forget_audit_before(at).await
+    async fn prune_audit_before(&self, at: Timestamp) -> Result<u64, StoreError> {
+        self.0.keys.prune_audit_before(at).await
     }
+}
 
+#[async_trait]
+impl UsageStore for Script {
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         self.0.keys.record_usage(batch).await
     }
@@ -261,12 +256,8 @@ impl KeyRegistry for Script {
         self.0.keys.usage(id, hours).await
     }
 
-    async fn scope_uses(&self, id: &KeyId) -> Result<Vec<ScopeUse>, StoreError> {
-        self.0.keys.scope_uses(id).await
-    }
-
-    async fn forget_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
-        self.0.keys.forget_usage_before(hour).await
+    async fn prune_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
+        self.0.keys.prune_usage_before(hour).await
     }
 }
 
@@ -297,8 +288,8 @@ pub(crate) fn watching(store: &Script) -> CachedStore<Script> {
 /// thread has a copy of it when it is asked next.
 ///
 /// Only for a paused clock or [`lasting`] options: nothing may expire between two of the questions.
-pub(crate) fn known<S: KeyStore>(cached: &CachedStore<S>, number: u32) -> &'static str {
-    let known = || match cached.find_now(&digest(number)) {
+pub(crate) fn known<S: KeyStore + 'static>(cached: &CachedStore<S>, number: u32) -> &'static str {
+    let known = || match cached.try_find(&digest(number)) {
         None => "nothing",
         Some(found) => word(&found),
     };
@@ -310,7 +301,10 @@ pub(crate) fn known<S: KeyStore>(cached: &CachedStore<S>, number: u32) -> &'stat
 }
 
 /// What the cache finds, in one word.
-pub(crate) async fn find<S: KeyStore>(cached: &CachedStore<S>, number: u32) -> &'static str {
+pub(crate) async fn find<S: KeyStore + 'static>(
+    cached: &CachedStore<S>,
+    number: u32,
+) -> &'static str {
     word(&cached.find(&digest(number)).await)
 }
 
@@ -332,7 +326,7 @@ pub(crate) fn word(found: &Found) -> &'static str {
 }
 
 /// Begins to look for a key beside the test, and has the store read it as far as a gate allows.
-pub(crate) async fn begin<S: KeyStore>(
+pub(crate) async fn begin<S: KeyStore + 'static>(
     cached: &CachedStore<S>,
     number: u32,
 ) -> tokio::task::JoinHandle<&'static str> {

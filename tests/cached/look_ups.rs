@@ -5,7 +5,7 @@ use std::error::Error;
 use futures::future::join_all;
 use tokio::time::{Instant, advance};
 use tower_api_key::denial::DenialKind;
-use tower_api_key::store::{CacheOptions, CachedStore, KeyStore, StoreErrorKind};
+use tower_api_key::store::{CacheOptions, CachedStore, Insert, KeyStore, StoreErrorKind};
 use tower_api_key::testing::{Fault, FaultyStore};
 use tower_api_key::{KeyRegistry, Verifier};
 
@@ -219,7 +219,7 @@ async fn a_cache_fills_with_keys_that_exist_at_any_rate() {
     advance(SECOND / 10).await;
     store
         .keys()
-        .insert(crate::kit::record(2_010), &context())
+        .insert(Insert::new(crate::kit::record(2_010), &context()))
         .await
         .unwrap();
     assert_eq!(find(&cached, 2_010).await, "active");
@@ -286,7 +286,7 @@ async fn a_look_up_that_stands_still_holds_nobody_up() {
 #[tokio::test(start_paused = true)]
 async fn a_wrong_row_is_not_remembered() {
     for fault in [Fault::WrongKey, Fault::WrongDigest] {
-        let faulty = FaultyStore::new(Script::with([1]), 1).with_look_up_fault(fault, 100);
+        let faulty = FaultyStore::new(Script::with([1]), 1).with_lookup_fault(fault, 100);
         let cached = CachedStore::new(faulty, CacheOptions::new()).unwrap();
         assert_eq!(find(&cached, 1).await, "corrupt");
         assert_eq!((known(&cached, 1), cached.stats().keys), ("nothing", 0));

@@ -98,7 +98,7 @@ fn a_cache_fits_where_a_store_does() {
     value(&cached);
     value(&options());
     let twice: Arc<dyn KeyRegistry> = Arc::new(CachedStore::new(cached, options()).unwrap());
-    assert!(twice.find_now(&crate::kit::digest(1)).is_none());
+    assert!(twice.try_find(&crate::kit::digest(1)).is_none());
     let told = CachedStore::watching(MemoryStore::new(), options()).unwrap();
     CachedStore::watching(told, options()).unwrap();
 }

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use tower_api_key::record::KeyChange;
 use tower_api_key::store::{
-    CacheOptions, CachedStore, DeadlineStore, KeyUse, PageRequest, StoreErrorKind,
+    CacheOptions, CachedStore, Insert, KeyUse, PageRequest, StoreErrorKind, TimeoutStore,
+    UsageStore,
 };
+use tower_api_key::testing::apply;
 use tower_api_key::{KeyManager, KeyRegistry, NewKey};
 
 use crate::kit::{SECOND, Script, cached, find, id, known, record, revocation, settle, word};
@@ -20,12 +22,14 @@ async fn a_change_that_fails_may_have_been_made() {
         ("active", "unknown")
     );
     store.fail(StoreErrorKind::TimedOut);
-    let failed = cached
-        .apply(&id(1), &revocation(), &context())
+    let failed = apply(&cached, &id(1), &revocation(), &context())
         .await
         .unwrap_err();
     assert_eq!(failed.kind(), StoreErrorKind::TimedOut);
-    cached.insert(record(2), &context()).await.unwrap_err();
+    cached
+        .insert(Insert::new(record(2), &context()))
+        .await
+        .unwrap_err();
     store.fail(None);
     assert_eq!(
         (known(&cached, 1), known(&cached, 2)),
@@ -42,11 +46,10 @@ async fn a_change_that_takes_too_long_may_have_been_made() {
     let store = Script::with([1]);
     // The deadline may be on either side of the cache.
     let cached = cached(&store);
-    let outside = DeadlineStore::new(cached.clone(), SECOND);
+    let outside = TimeoutStore::new(cached.clone(), SECOND);
     assert_eq!(find(&cached, 1).await, "active");
     let _gate = store.hold_before_reading();
-    let late = outside
-        .apply(&id(1), &revocation(), &context())
+    let late = apply(&outside, &id(1), &revocation(), &context())
         .await
         .unwrap_err();
     assert_eq!(late.kind(), StoreErrorKind::TimedOut);
@@ -54,14 +57,13 @@ async fn a_change_that_takes_too_long_may_have_been_made() {
 
     store.let_go();
     let inside = CachedStore::new(
-        DeadlineStore::new(store.clone(), SECOND),
+        TimeoutStore::new(store.clone(), SECOND),
         CacheOptions::new(),
     )
     .unwrap();
     assert_eq!(find(&inside, 1).await, "revoked");
     let _gate = store.hold_before_reading();
-    let late = inside
-        .apply(&id(1), &KeyChange::Delete, &context())
+    let late = apply(&inside, &id(1), &KeyChange::Delete, &context())
         .await
         .unwrap_err();
     assert_eq!(late.kind(), StoreErrorKind::TimedOut);
@@ -76,7 +78,7 @@ async fn a_change_that_nobody_waits_for_may_have_been_made() {
     assert_eq!(find(&cached, 1).await, "active");
     let _gate = store.hold_before_reading();
     let (copy, change) = (cached.clone(), revocation());
-    let task = tokio::spawn(async move { copy.apply(&id(1), &change, &context()).await });
+    let task = tokio::spawn(async move { apply(&copy, &id(1), &change, &context()).await });
     settle().await;
     assert_eq!(known(&cached, 1), "active", "the call has not returned");
     task.abort();
@@ -91,8 +93,7 @@ async fn questions_and_uses_go_to_the_store() {
     let cached = cached(&store);
     find(&cached, 1).await;
     let elsewhere = store.keys();
-    elsewhere
-        .apply(&id(1), &KeyChange::Disable, &context())
+    apply(elsewhere, &id(1), &KeyChange::Disable, &context())
         .await
         .unwrap();
     assert_eq!(word(&cached.get(&id(1)).await), "disabled");

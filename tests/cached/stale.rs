@@ -6,7 +6,8 @@ use tower_api_key::clock::ManualClock;
 use tower_api_key::denial::DenialKind;
 use tower_api_key::record::KeyChange;
 use tower_api_key::store::{CacheEvent, CacheOptions, CachedStore, FeedEvent, StoreErrorKind};
-use tower_api_key::{KeyManager, KeyRegistry, NewKey};
+use tower_api_key::testing::apply;
+use tower_api_key::{KeyManager, NewKey};
 
 use crate::kit::{
     Events, MOMENT, SECOND, Script, begin, digest, find, id, just_before, known, revocation,
@@ -78,9 +79,7 @@ async fn a_known_revocation_holds_while_the_store_fails() {
     store.fail(StoreErrorKind::Unavailable);
     advance(SECOND * 60).await;
     assert_eq!(find(&cached, 1).await, "active");
-    store
-        .keys()
-        .apply(&id(1), &revocation(), &context())
+    apply(store.keys(), &id(1), &revocation(), &context())
         .await
         .unwrap();
     store.tell(FeedEvent::Changed(id(1)));
@@ -112,9 +111,7 @@ async fn what_the_store_said_last_counts() {
     find(&cached, 1).await;
     // The key is deleted unheard, and the cache finds out by itself.
     let deletion = KeyChange::Delete;
-    store
-        .keys()
-        .apply(&id(1), &deletion, &context())
+    apply(store.keys(), &id(1), &deletion, &context())
         .await
         .unwrap();
     advance(SECOND * 60).await;
@@ -133,7 +130,7 @@ async fn with_two_secrets() -> (Script, CachedStore<Script>) {
         at: Timestamp::UNIX_EPOCH,
         others_retire_at: "2999-01-01T00:00:00Z".parse().unwrap(),
     };
-    apply(&store, &grace).await;
+    change_at(&store, &grace).await;
     let options = CacheOptions::new().with_stale_if_error(SECOND * 600);
     let cached = CachedStore::new(store.clone(), options).unwrap();
     assert_eq!(find(&cached, 1).await, "rotated");
@@ -141,8 +138,8 @@ async fn with_two_secrets() -> (Script, CachedStore<Script>) {
     (store, cached)
 }
 
-async fn apply(store: &Script, change: &KeyChange) {
-    let applied = store.keys().apply(&id(1), change, &context()).await;
+async fn change_at(store: &Script, change: &KeyChange) {
+    let applied = apply(store.keys(), &id(1), change, &context()).await;
     applied.unwrap();
 }
 
@@ -153,7 +150,7 @@ async fn what_was_read_under_one_secret_holds_under_the_other() {
         (KeyChange::Delete, "unknown", "unavailable"),
     ] {
         let (store, cached) = with_two_secrets().await;
-        apply(&store, &change).await;
+        change_at(&store, &change).await;
         advance(SECOND * 61).await;
         assert_eq!(find(&cached, 2).await, read);
         store.fail(StoreErrorKind::Unavailable);
@@ -179,7 +176,7 @@ async fn an_earlier_look_up_does_not_undo_a_later_one() {
         }
         let gate = store.hold_after_reading();
         let earlier = begin(&cached, 1).await;
-        apply(&store, &change).await;
+        change_at(&store, &change).await;
         store.let_go();
         advance(MOMENT).await;
         assert_eq!(find(&cached, 2).await, read);

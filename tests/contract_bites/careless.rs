@@ -2,263 +2,293 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::task::yield_now;
 use tower_api_key::key::KeyDigest;
-use tower_api_key::record::{AuditEntry, ChangeContext, KeyChange, KeyId, KeyRecord};
+use tower_api_key::record::{KeyId, KeyRecord, SecretVersion};
 use tower_api_key::store::{
-    AuditPage, AuditPageRequest, KeyPage, PageRequest, ScopeUse, StoreError, StoreErrorKind,
-    UsageBatch, UsageBucket,
+    AuditLog, AuditPage, AuditPageRequest, Commit, Insert, Inserted, KeyFilter, KeyPage, KeyUse,
+    PageRequest, StoreError, StoreErrorKind, UsageBatch, UsageBucket, UsageStore,
 };
-use tower_api_key::{KeyRegistry, KeyStore};
+use tower_api_key::{KeyRegistry, KeyStore, MemoryStore};
 
-use super::altered::renamed;
-use super::books::Books;
-use super::exercised::Exercised;
-use super::fault::Fault;
+/// What a careless store does wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    None,
+    InventsUnknownKeys,
+    TruncatesTimesToSeconds,
+    LosesRecipients,
+    HidesRevokedKeys,
+    FindsNothingAtOnce,
+    ShowsDigests,
+    AddsAllOrNothing,
+    IgnoresTheRevision,
+    ChecksTheRevisionThenWrites,
+    FailsAtUnknownUsage,
+    IgnoresTheActingKey,
+    IgnoresAMissingActingKey,
+    ChecksTheActingKeyThenWrites,
+    IgnoresTheLimit,
+    CountsRevokedKeys,
+    ChecksTheLimitThenInserts,
+    IgnoresTheIdempotencyKey,
+    SharesIdempotencyKeys,
+    ListsOldestFirst,
+    NeedsTheCursorsKey,
+    IgnoresTheFilter,
+    LosesTheActor,
+    LosesTheDetail,
+    PrunesEntriesOfTheTime,
+    LosesScopes,
+    CountsABatchAgain,
+    CountsTheEndOfARange,
+    PrunesTheHour,
+}
 
 pub(crate) struct Careless {
-    pub(super) fault: Fault,
-    state: Mutex<State>,
-    pub(super) books: Books,
-    pub(super) exercised: Exercised,
+    fault: Fault,
+    inner: MemoryStore,
+    by_idempotency_key: Mutex<BTreeMap<[u8; 32], KeyId>>,
+    writers: AtomicU64,
 }
-
-#[derive(Default)]
-pub(super) struct State {
-    pub(super) by_id: BTreeMap<KeyId, KeyRecord>,
-    pub(super) by_digest: BTreeMap<[u8; 32], KeyId>,
-    pub(super) deleted: BTreeMap<KeyId, KeyRecord>,
-}
-
-pub(super) type Answer = Result<Arc<KeyRecord>, StoreError>;
 
 impl Careless {
     pub(crate) fn new(fault: Fault) -> Self {
         Self {
             fault,
-            state: Mutex::default(),
-            books: Books::new(fault),
-            exercised: Exercised::new(fault),
+            inner: MemoryStore::new(),
+            by_idempotency_key: Mutex::default(),
+            writers: AtomicU64::new(0),
         }
     }
 
-    pub(super) fn has(&self, fault: Fault) -> bool {
-        self.fault == fault
+    async fn all_of(&self, owner: &str) -> Vec<Arc<KeyRecord>> {
+        let mut page = PageRequest::first(PageRequest::MAX_LIMIT);
+        let mut all = Vec::new();
+        loop {
+            let part = self.inner.list(owner, &page).await.unwrap();
+            all.extend_from_slice(part.keys());
+            match part.next() {
+                Some(next) => page = page.after(next),
+                None => return all,
+            }
+        }
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
+    /// Fails if the owner has too many keys.
+    async fn check_limit(&self, insert: &Insert) -> Result<(), StoreError> {
+        let Some(max) = insert.max_keys_per_owner else {
+            return Ok(());
+        };
+        let revoked_too = self.fault == Fault::CountsRevokedKeys;
+        let all = self.all_of(insert.record.owner()).await;
+        let counted = all
+            .iter()
+            .filter(|key| revoked_too || key.revocation().is_none());
+        if counted.count() as u64 >= max {
+            return Err(StoreError::too_many_keys(max));
+        }
+        Ok(())
     }
 }
 
 #[async_trait]
 impl KeyStore for Careless {
     async fn find(&self, digest: &KeyDigest) -> Result<Option<Arc<KeyRecord>>, StoreError> {
-        let found = self.look_up(digest);
-        if found.is_none() && self.has(Fault::InventsUnknownKeys) {
-            return Ok(self.state().by_id.values().next().cloned().map(Arc::new));
-        }
-        Ok(found)
+        let found = self.inner.find(digest).await?;
+        Ok(match self.fault {
+            Fault::InventsUnknownKeys if found.is_none() => {
+                self.all_of("acct_42").await.first().cloned()
+            }
+            Fault::HidesRevokedKeys => found.filter(|key| key.revocation().is_none()),
+            _ => found,
+        })
     }
 
-    fn find_now(&self, digest: &KeyDigest) -> Option<Result<Option<Arc<KeyRecord>>, StoreError>> {
-        let found = self.look_up(digest)?;
-        let stale = self.has(Fault::FindsNowWhatWasBefore);
-        stale.then(|| Ok(Some(Arc::new(renamed(&found, "CI")))))
+    fn try_find(&self, _: &KeyDigest) -> Option<Result<Option<Arc<KeyRecord>>, StoreError>> {
+        (self.fault == Fault::FindsNothingAtOnce).then_some(Ok(None))
     }
 }
 
 #[async_trait]
 impl KeyRegistry for Careless {
-    async fn insert(&self, record: KeyRecord, context: &ChangeContext) -> Answer {
-        let refused_too = self.has(Fault::KeepsTheIdempotencyKeyOfARefusedKey);
-        if let Some(earlier) = self.books.issued(context) {
-            let given = self.has(Fault::AnswersWithTheKeyThatWasSent);
-            return if given {
-                Ok(Arc::new(record))
-            } else {
-                self.read(&earlier).map(Arc::new)
-            };
+    async fn insert(&self, mut insert: Insert) -> Result<Inserted, StoreError> {
+        match self.fault {
+            Fault::TruncatesTimesToSeconds => insert.record = truncated(&insert.record),
+            Fault::LosesRecipients => {
+                let lost = |version: SecretVersion| version.with_recipient(None);
+                insert.record = with_versions(&insert.record, lost);
+            }
+            Fault::IgnoresTheActingKey => insert.acting = None,
+            Fault::IgnoresAMissingActingKey => {
+                if let Some(acting) = insert.acting
+                    && self.inner.get(&acting.id).await?.is_none()
+                {
+                    insert.acting = None;
+                }
+            }
+            Fault::IgnoresTheLimit => insert.max_keys_per_owner = None,
+            Fault::CountsRevokedKeys => self.check_limit(&insert).await?,
+            Fault::ChecksTheLimitThenInserts if insert.idempotency_key.is_none() => {
+                self.check_limit(&insert).await?;
+                yield_now().await;
+                insert.max_keys_per_owner = None;
+            }
+            Fault::IgnoresTheIdempotencyKey => insert.idempotency_key = None,
+            Fault::SharesIdempotencyKeys => {
+                let known = self.by_idempotency_key.lock().unwrap().clone();
+                let key = insert.idempotency_key;
+                if let Some(id) = key.and_then(|key| known.get(&key).copied())
+                    && let Some(record) = self.inner.get(&id).await?
+                {
+                    return Ok(Inserted::Existing(record));
+                }
+            }
+            Fault::LosesTheActor => insert.audit = insert.audit.with_actor("someone"),
+            Fault::LosesTheDetail => insert.audit = insert.audit.with_detail("{}"),
+            _ => {}
         }
-        if context.idempotency_key().is_some()
-            && self.has(Fault::ChecksTheIdempotencyKeyThenInserts)
-        {
-            yield_now().await;
+        let (key, id) = (insert.idempotency_key, insert.record.id());
+        let digest = insert.record.secret_versions().first();
+        let digest = digest.map(|version| hex::encode(version.digest().as_bytes()));
+        let answer = self.inner.insert(insert).await;
+        if let (Ok(Inserted::Created), Some(key)) = (&answer, key) {
+            self.by_idempotency_key.lock().unwrap().insert(key, id);
         }
-        if refused_too {
-            self.books.remember(record.id(), context);
+        match answer {
+            Err(error) if self.fault == Fault::ShowsDigests => {
+                let message = format!("{error}: {}", digest.unwrap_or_default());
+                Err(StoreError::new(error.kind(), message))
+            }
+            answer => answer,
         }
-        self.check_limit(&record, context).await?;
-        let inserted = self.put(record).await?;
-        self.books.remember(inserted.id(), context);
-        self.books.write(&AuditEntry::of_insert(&inserted, context));
-        Ok(inserted)
     }
 
-    async fn insert_many(&self, records: Vec<KeyRecord>, context: &ChangeContext) -> Vec<Answer> {
-        if self.has(Fault::MindsConditionsOfOneKey) {
-            let mut answers = Vec::new();
-            for record in records {
-                answers.push(self.insert(record, context).await);
-            }
-            return answers;
-        }
-        let count = records.len();
-        let mut answers: Vec<_> = records.into_iter().map(|record| self.add(record)).collect();
-        let entries = answers.iter().flatten();
-        let entries = entries.map(|record| AuditEntry::of_insert(record, context));
-        let most = if self.has(Fault::WritesOneEntryOfMany) {
-            1
-        } else {
-            usize::MAX
-        };
-        entries
-            .take(most)
-            .for_each(|entry| self.books.write(&entry));
-        if self.has(Fault::AnswersManyInAnotherOrder) {
-            answers.reverse();
-        }
-        if self.has(Fault::AddsAllOrNothing) && answers.iter().any(Result::is_err) {
-            let failed = |_| Err(StoreError::new(StoreErrorKind::AlreadyExists, "one exists"));
-            answers = (0..count).map(failed).collect();
-        }
-        if self.has(Fault::AddsAThousandAtMost) {
-            answers.truncate(1_000);
+    async fn insert_many(&self, inserts: Vec<Insert>) -> Vec<Result<Inserted, StoreError>> {
+        let answers = self.inner.insert_many(inserts).await;
+        if self.fault == Fault::AddsAllOrNothing && answers.iter().any(Result::is_err) {
+            let failed = |_| Err(StoreError::already_exists("id"));
+            return answers.into_iter().map(failed).collect();
         }
         answers
     }
 
     async fn get(&self, id: &KeyId) -> Result<Option<Arc<KeyRecord>>, StoreError> {
-        Ok(self.state().by_id.get(id).cloned().map(Arc::new))
+        self.inner.get(id).await
     }
 
     async fn list(&self, owner: &str, page: &PageRequest) -> Result<KeyPage, StoreError> {
-        let state = self.state();
-        if let Some(cursor) = page
-            .cursor()
-            .filter(|_| self.has(Fault::NeedsTheCursorsKey))
-            && !state.by_id.contains_key(&cursor)
-        {
-            return Ok(KeyPage::default());
-        }
-        let caseless = self.has(Fault::ListsWithoutCase);
-        let own = |record: &&KeyRecord| {
-            record.owner() == owner || caseless && record.owner().eq_ignore_ascii_case(owner)
-        };
-        let following = |record: &&KeyRecord| page.cursor().is_none_or(|one| record.id() > one);
-        let records = state.by_id.values().filter(own).filter(following);
-        let mut keys: Vec<_> = records.cloned().map(Arc::new).collect();
-        if self.has(Fault::ListsInAnotherOrder) {
-            // As signed octets.
-            keys.sort_by_key(|record| record.id().as_bytes().map(u8::cast_signed));
-        }
-        if self.has(Fault::AlwaysHasANextPage) && keys.len() == page.limit() {
-            keys.extend(keys.last().cloned());
-        }
-        Ok(KeyPage::new(page, keys))
-    }
-
-    async fn apply(&self, id: &KeyId, change: &KeyChange, context: &ChangeContext) -> Answer {
-        let rotates = matches!(change, KeyChange::Rotate { .. });
-        if rotates && self.has(Fault::HidesSecretsWhileRotating) {
-            self.hide(&self.read(id)?);
-            yield_now().await;
-            let now = self.read(id)?;
-            self.write(&now, Some(&now));
-        }
-        let before = self.read(id)?;
-        if let KeyChange::Rotate { digest, .. } = change
-            && self.state().by_digest.contains_key(digest.as_bytes())
-            && !(self.has(Fault::RotatesToAKnownDigest) && before.secret_version(digest).is_some())
-        {
-            return Err(self.exists(digest));
-        }
-        self.check_revision(&before, context)?;
-        let after = match self.after(&before, change) {
-            Err(error) if self.has(Fault::WritesEntriesOfRefusedChanges) => {
-                let gone = AuditEntry::of_change(change, &before, None, context);
-                if let Some(entry) = &gone {
-                    self.books.write(entry);
+        match self.fault {
+            Fault::ListsOldestFirst => {
+                let mut all = self.all_of(owner).await;
+                all.reverse();
+                let cursor = page.cursor();
+                all.retain(|key| cursor.is_none_or(|cursor| key.id() > cursor));
+                Ok(KeyPage::new(page, all))
+            }
+            Fault::NeedsTheCursorsKey => {
+                if let Some(cursor) = page.cursor()
+                    && self.inner.get(&cursor).await?.is_none()
+                {
+                    return Ok(KeyPage::default());
                 }
-                return Err(error);
+                self.inner.list(owner, page).await
             }
-            after => after?,
-        };
-        let entry = AuditEntry::of_change(change, &before, after.as_ref(), context);
-        let entry = match entry {
-            None if self.has(Fault::WritesEntriesOfNoChange) => {
-                AuditEntry::of_change(change, &before, None, context)
+            Fault::IgnoresTheFilter => {
+                let page = page.clone().with_filter(KeyFilter::new());
+                self.inner.list(owner, &page).await
             }
-            entry => entry,
-        };
-        let after = after.map(|after| {
-            let more = u32::from(self.has(Fault::RaisesTheRevisionAnyway) && after == before);
-            let changes = after.changes() + more;
-            after.with_changes(changes)
-        });
-        let late = match change {
-            KeyChange::Enable => self.has(Fault::EnablesFromBefore),
-            KeyChange::Delete => self.has(Fault::DeletesWhatWasBefore),
-            _ => false,
-        };
-        if late || self.has(Fault::WritesBackByAChange) {
-            yield_now().await;
+            _ => self.inner.list(owner, page).await,
         }
-        if self.has(Fault::ChecksTheRevisionThenWrites) && context.expected_revision().is_some() {
-            yield_now().await;
-        }
-        self.write(&before, after.as_ref());
-        if let Some(entry) = &entry {
-            self.books.write(entry);
-        }
-        if after.is_none() {
-            self.books.delete(id);
-        }
-        self.exercised.change(&before, after.as_ref());
-        if rotates && self.has(Fault::ForgetsTheOldSecret) {
-            self.hide(&before);
-        }
-        Ok(Arc::new(after.unwrap_or(before)))
     }
 
+    async fn commit(&self, mut commit: Commit) -> Result<(), StoreError> {
+        let stored = self.inner.get(&commit.id).await?;
+        match (self.fault, stored) {
+            (Fault::IgnoresTheRevision, Some(stored)) => {
+                commit.expected_revision = stored.revision();
+            }
+            (Fault::ChecksTheRevisionThenWrites, Some(stored)) => {
+                if stored.revision() != commit.expected_revision {
+                    return Err(StoreError::conflict());
+                }
+                yield_now().await;
+                let now = self.inner.get(&commit.id).await?;
+                commit.expected_revision = now.map_or(0, |now| now.revision());
+            }
+            (Fault::IgnoresTheActingKey, _) => commit.acting = None,
+            (Fault::IgnoresAMissingActingKey, _) => {
+                if let Some(acting) = commit.acting
+                    && self.inner.get(&acting.id).await?.is_none()
+                {
+                    commit.acting = None;
+                }
+            }
+            (Fault::ChecksTheActingKeyThenWrites, _) => {
+                if let Some(acting) = commit.acting.take() {
+                    let found = self.inner.get(&acting.id).await?;
+                    if found.is_none_or(|found| found.revision() != acting.revision) {
+                        return Err(StoreError::conflict());
+                    }
+                    yield_now().await;
+                }
+            }
+            (Fault::LosesTheDetail, _) => commit.audit = commit.audit.with_detail("{}"),
+            _ => {}
+        }
+        self.inner.commit(commit).await
+    }
+}
+
+#[async_trait]
+impl AuditLog for Careless {
     async fn audit(&self, owner: &str, page: &AuditPageRequest) -> Result<AuditPage, StoreError> {
-        Ok(self.books.read(owner, page))
+        self.inner.audit(owner, page).await
     }
 
-    async fn forget_audit_before(&self, at: Timestamp) -> Result<u64, StoreError> {
-        Ok(self.books.forget_trail(at))
+    async fn prune_audit_before(&self, at: Timestamp) -> Result<u64, StoreError> {
+        let late = self.fault == Fault::PrunesEntriesOfTheTime;
+        self.inner.prune_audit_before(after(at, late)).await
     }
+}
 
+#[async_trait]
+impl UsageStore for Careless {
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
-        let late = self.has(Fault::CountsThenNotesTheBatch);
-        if !self.books.is_new(batch) {
-            if self.has(Fault::ExercisesABatchAgain) {
-                batch.uses().iter().for_each(|one| self.exercised.note(one));
+        match self.fault {
+            Fault::FailsAtUnknownUsage => {
+                for one in batch.uses() {
+                    if self.inner.get(&one.key()).await?.is_none() {
+                        let message = "no key has this id";
+                        return Err(StoreError::new(StoreErrorKind::Corrupt, message));
+                    }
+                }
             }
-            return Ok(());
+            Fault::LosesScopes => {
+                let lost = |one: &KeyUse| {
+                    KeyUse::new(one.key(), one.secret_version(), one.last_used_at())
+                        .with_allowed(one.allowed())
+                        .with_refused(one.refused())
+                };
+                let uses = batch.uses().iter().map(lost);
+                let batch = UsageBatch::new(*batch.writer(), batch.sequence(), uses);
+                return self.inner.record_usage(&batch).await;
+            }
+            Fault::CountsABatchAgain => {
+                let mut writer = [0xee; 16];
+                let number = self.writers.fetch_add(1, Ordering::Relaxed);
+                writer[..8].copy_from_slice(&number.to_be_bytes());
+                let batch = UsageBatch::new(writer, 1, batch.uses().iter().cloned());
+                return self.inner.record_usage(&batch).await;
+            }
+            _ => {}
         }
-        if late {
-            yield_now().await;
-        } else {
-            self.books.note(batch);
-        }
-        let many = batch.uses().len() > 1 && self.has(Fault::NotesOneUseOfABatch);
-        let uses = if many {
-            &batch.uses()[..1]
-        } else {
-            batch.uses()
-        };
-        for one in uses {
-            self.note(one).await?;
-        }
-        if late {
-            self.books.note(batch);
-        }
-        Ok(())
+        self.inner.record_usage(batch).await
     }
 
     async fn usage(
@@ -266,15 +296,35 @@ impl KeyRegistry for Careless {
         id: &KeyId,
         hours: Range<Timestamp>,
     ) -> Result<Vec<UsageBucket>, StoreError> {
-        Ok(self.books.sums(id, &hours))
+        let late = self.fault == Fault::CountsTheEndOfARange;
+        let hours = hours.start..after(hours.end, late);
+        self.inner.usage(id, hours).await
     }
 
-    async fn scope_uses(&self, id: &KeyId) -> Result<Vec<ScopeUse>, StoreError> {
-        Ok(self.exercised.read(id))
+    async fn prune_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
+        let late = self.fault == Fault::PrunesTheHour;
+        self.inner.prune_usage_before(after(hour, late)).await
     }
+}
 
-    async fn forget_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
-        self.exercised.forget_sums();
-        Ok(self.books.forget_sums(hour))
-    }
+/// A microsecond later, if it is late.
+fn after(time: Timestamp, late: bool) -> Timestamp {
+    let microsecond = SignedDuration::from_micros(i64::from(late));
+    time.checked_add(microsecond).unwrap_or(time)
+}
+
+fn truncated(record: &KeyRecord) -> Arc<KeyRecord> {
+    let second = |time: Timestamp| Timestamp::from_second(time.as_second()).unwrap();
+    let record = record
+        .clone()
+        .with_expires_at(record.expires_at().map(second));
+    Arc::new(record)
+}
+
+fn with_versions(
+    record: &KeyRecord,
+    change: impl Fn(SecretVersion) -> SecretVersion,
+) -> Arc<KeyRecord> {
+    let versions = record.secret_versions().iter().cloned().map(change);
+    Arc::new(record.clone().with_secret_versions(versions))
 }

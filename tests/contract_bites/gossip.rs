@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, Weak};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tower_api_key::key::KeyDigest;
-use tower_api_key::record::{ChangeContext, KeyChange, KeyId, KeyRecord};
+use tower_api_key::record::{KeyId, KeyRecord};
 use tower_api_key::store::{
-    AuditPage, AuditPageRequest, ChangeFeed, FeedEvent, FeedListener, KeyPage, PageRequest,
-    ScopeUse, StoreError, UsageBatch, UsageBucket,
+    AuditLog, AuditPage, AuditPageRequest, ChangeFeed, Commit, FeedEvent, FeedListener, Insert,
+    Inserted, KeyPage, PageRequest, StoreError, UsageBatch, UsageBucket, UsageStore,
 };
 use tower_api_key::{KeyRegistry, KeyStore, MemoryStore};
 
@@ -19,7 +19,7 @@ pub(crate) enum Flaw {
     TellsNothingAtFirst,
     KeepsAdditionsBack,
     KeepsChangesBack,
-    TellsUses,
+    ReportsUsage,
     TellsAfterTheProof,
     HoldsListeners,
 }
@@ -99,12 +99,8 @@ impl KeyStore for Gossip {
 
 #[async_trait]
 impl KeyRegistry for Gossip {
-    async fn insert(
-        &self,
-        record: KeyRecord,
-        context: &ChangeContext,
-    ) -> Result<Arc<KeyRecord>, StoreError> {
-        self.inner.insert(record, context).await
+    async fn insert(&self, insert: Insert) -> Result<Inserted, StoreError> {
+        self.inner.insert(insert).await
     }
 
     async fn get(&self, id: &KeyId) -> Result<Option<Arc<KeyRecord>>, StoreError> {
@@ -115,29 +111,30 @@ impl KeyRegistry for Gossip {
         self.inner.list(owner, page).await
     }
 
-    async fn apply(
-        &self,
-        id: &KeyId,
-        change: &KeyChange,
-        context: &ChangeContext,
-    ) -> Result<Arc<KeyRecord>, StoreError> {
-        self.inner.apply(id, change, context).await
+    async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
+        self.inner.commit(commit).await
     }
+}
 
+#[async_trait]
+impl AuditLog for Gossip {
     async fn audit(&self, owner: &str, page: &AuditPageRequest) -> Result<AuditPage, StoreError> {
         self.inner.audit(owner, page).await
     }
 
-    async fn forget_audit_before(&self, at: Timestamp) -> Result<u64, StoreError> {
-        self.inner.forget_audit_before(at).await
+    async fn prune_audit_before(&self, at: Timestamp) -> Result<u64, StoreError> {
+        self.inner.prune_audit_before(at).await
     }
+}
 
+#[async_trait]
+impl UsageStore for Gossip {
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
-        if self.flaw == Flaw::TellsUses {
-            let told = batch.uses().iter();
-            let told = told.map(|one| FeedEvent::Changed(one.key()));
+        if self.flaw == Flaw::ReportsUsage {
+            let events = batch.uses().iter();
+            let events = events.map(|one| FeedEvent::Changed(one.key()));
             let mouths = self.mouths.lock().unwrap();
-            told.for_each(|event| mouths.iter().for_each(|mouth| mouth.on_event(event)));
+            events.for_each(|event| mouths.iter().for_each(|mouth| mouth.on_event(event)));
         }
         self.inner.record_usage(batch).await
     }
@@ -150,11 +147,7 @@ impl KeyRegistry for Gossip {
         self.inner.usage(id, hours).await
     }
 
-    async fn scope_uses(&self, id: &KeyId) -> Result<Vec<ScopeUse>, StoreError> {
-        self.inner.scope_uses(id).await
-    }
-
-    async fn forget_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
-        self.inner.forget_usage_before(hour).await
+    async fn prune_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
+        self.inner.prune_usage_before(hour).await
     }
 }

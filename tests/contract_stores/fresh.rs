@@ -1,10 +1,10 @@
 //! What every store's tests need.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use tower_api_key::store::{CacheOptions, CachedStore, ChangeFeed};
-use tower_api_key::{KeyRegistry, KeyStore};
+use tower_api_key::store::{CacheOptions, CachedStore, ChangeFeed, KeyStore, Store};
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
@@ -14,7 +14,7 @@ pub(crate) fn name() -> String {
 }
 
 /// The store behind a cache that listens to it.
-pub(crate) fn cached<S: KeyStore + ChangeFeed + Clone>(store: S) -> CachedStore<S> {
+pub(crate) fn cached<S: KeyStore + ChangeFeed + Clone + 'static>(store: S) -> CachedStore<S> {
     CachedStore::watching(store, CacheOptions::new()).unwrap()
 }
 
@@ -24,6 +24,6 @@ pub(crate) async fn wait() {
 }
 
 /// The store as an object.
-pub(crate) fn object(store: impl KeyRegistry) -> std::sync::Arc<dyn KeyRegistry> {
-    std::sync::Arc::new(store)
+pub(crate) fn object(store: impl Store + 'static) -> Arc<dyn Store> {
+    Arc::new(store)
 }

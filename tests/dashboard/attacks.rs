@@ -173,10 +173,18 @@ async fn markup_in_every_field_is_text() {
     const MARKUP: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
     let keys = keys();
     let app = app(&keys, &sessions().await);
-    let key = management_key(&keys, MARKUP).await;
+    let scope = Scope::new("<script>").unwrap_or(Scope::READ);
+    let day = std::time::Duration::from_secs(86_400);
+    // A key can only revoke what it covers.
+    let manager = NewKey::new(MARKUP, "Management")
+        .with_scopes([scope.clone(), MANAGE])
+        .expires_in(2 * day);
+    let key = keys.issue(manager).await.unwrap().key;
+    let key = key.expose_secret().to_owned();
     let new = NewKey::new(MARKUP, MARKUP)
         .with_metadata(Metadata::new().with("<b>x</b>", MARKUP))
-        .with_scopes([Scope::new("<script>").unwrap_or(Scope::READ)]);
+        .with_scopes([scope])
+        .expires_in(day);
     let id = keys
         .acting_as(MARKUP)
         .because(MARKUP)

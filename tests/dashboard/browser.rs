@@ -9,7 +9,8 @@ use axum::http::header::{COOKIE, HOST, LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
-use tower_api_key::{KeyManager, KeyRegistry, MemoryStore, NewKey, Scope};
+use tower_api_key::store::Store;
+use tower_api_key::{KeyManager, MemoryStore, NewKey, Scope};
 
 use crate::dashboard::{DashboardOptions, Keys, router};
 use crate::database::Sqlite;
@@ -20,7 +21,7 @@ pub(crate) const MANAGE: Scope = Scope::from_static("keys:manage");
 pub(crate) const OWNER: &str = "acct_42";
 
 pub(crate) fn keys() -> Keys {
-    let store: Arc<dyn KeyRegistry> = Arc::new(MemoryStore::new());
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     KeyManager::new(store)
 }
 

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tower_api_key::key::KeyDigest;
-use tower_api_key::record::{ChangeContext, KeyChange, KeyId, KeyRecord};
+use tower_api_key::record::{KeyId, KeyRecord};
 use tower_api_key::store::{
-    AuditPage, AuditPageRequest, KeyPage, PageRequest, ScopeUse, StoreError, UsageBatch,
-    UsageBucket,
+    AuditLog, AuditPage, AuditPageRequest, Commit, Insert, Inserted, KeyPage, PageRequest, Store,
+    StoreError, UsageBatch, UsageBucket, UsageStore,
 };
 use tower_api_key::{KeyManager, KeyRegistry, KeyStore, MemoryStore};
 
@@ -28,7 +28,7 @@ impl Calls {
 
 pub(crate) fn counted() -> (Keys, Calls) {
     let calls = Calls::default();
-    let store: Arc<dyn KeyRegistry> = Arc::new(Counted(MemoryStore::new(), calls.clone()));
+    let store: Arc<dyn Store> = Arc::new(Counted(MemoryStore::new(), calls.clone()));
     (KeyManager::new(store), calls)
 }
 
@@ -50,12 +50,8 @@ impl KeyStore for Counted {
 
 #[async_trait]
 impl KeyRegistry for Counted {
-    async fn insert(
-        &self,
-        record: KeyRecord,
-        context: &ChangeContext,
-    ) -> Result<Arc<KeyRecord>, StoreError> {
-        self.store().insert(record, context).await
+    async fn insert(&self, insert: Insert) -> Result<Inserted, StoreError> {
+        self.store().insert(insert).await
     }
 
     async fn get(&self, id: &KeyId) -> Result<Option<Arc<KeyRecord>>, StoreError> {
@@ -66,23 +62,24 @@ impl KeyRegistry for Counted {
         self.store().list(owner, page).await
     }
 
-    async fn apply(
-        &self,
-        id: &KeyId,
-        change: &KeyChange,
-        context: &ChangeContext,
-    ) -> Result<Arc<KeyRecord>, StoreError> {
-        self.store().apply(id, change, context).await
+    async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
+        self.store().commit(commit).await
     }
+}
 
+#[async_trait]
+impl AuditLog for Counted {
     async fn audit(&self, owner: &str, page: &AuditPageRequest) -> Result<AuditPage, StoreError> {
         self.store().audit(owner, page).await
     }
 
-    async fn forget_audit_before(&self, at: Timestamp) -> Result<u64, StoreError> {
-        self.store().forget_audit_before(at).await
+    async fn prune_audit_before(&self, at: Timestamp) -> Result<u64, StoreError> {
+        self.store().prune_audit_before(at).await
     }
+}
 
+#[async_trait]
+impl UsageStore for Counted {
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         self.store().record_usage(batch).await
     }
@@ -95,11 +92,7 @@ impl KeyRegistry for Counted {
         self.store().usage(id, hours).await
     }
 
-    async fn scope_uses(&self, id: &KeyId) -> Result<Vec<ScopeUse>, StoreError> {
-        self.store().scope_uses(id).await
-    }
-
-    async fn forget_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
-        self.store().forget_usage_before(hour).await
+    async fn prune_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
+        self.store().prune_usage_before(hour).await
     }
 }

@@ -2,8 +2,8 @@
 
 use axum::http::StatusCode;
 use tower_api_key::record::{KeyRecord, KeyStatus};
-use tower_api_key::store::{AuditPageRequest, KeyUse, PageRequest, UsageBatch};
-use tower_api_key::{KeyRegistry as _, NewKey, Scope};
+use tower_api_key::store::{AuditPageRequest, KeyUse, PageRequest, UsageBatch, UsageStore};
+use tower_api_key::{NewKey, Scope};
 
 use crate::browser::{Browser, OWNER, Page, app, keys, management_key, sessions};
 use crate::counted::counted;
@@ -360,8 +360,8 @@ async fn a_page_of_many_keys_asks_for_fifty() {
     calls.take();
     let page = browser.get(LIST).await;
     assert_eq!(page.text.matches("<th scope=\"row\">").count(), 50);
-    // The key that signed in, the page, and the usage of each of its keys, by hours and by scopes.
-    assert_eq!(calls.take(), 1 + 1 + 2 * 50);
+    // The key that signed in, the page, and the usage of each of its keys.
+    assert_eq!(calls.take(), 1 + 1 + 50);
 
     let mut pages = 1;
     let mut next = next_page(&page);
@@ -401,4 +401,47 @@ async fn charts_tell_what_was_allowed_and_refused() {
         list.text.matches("31 allowed and 7 refused, from ").count(),
         1
     );
+}
+
+#[tokio::test]
+async fn pages_say_when_secrets_expire_and_which_a_revocation_ends() {
+    let mut fixture = fixture().await;
+    let issued = fixture.victim().await;
+    let id = issued.id();
+    let path = format!("{LIST}/{id}");
+    let hour = std::time::Duration::from_secs(3_600);
+    let first = issued.secret_versions()[0].prefix();
+    let second = fixture.keys.rotate(&id, hour).await.unwrap().record;
+    let second = second.secret_versions()[0].prefix();
+    assert!(fixture.browser.get(&path).await.text.contains(", expires "));
+
+    let page = fixture.browser.get(&format!("{path}/revoke")).await;
+    for prefix in [first, second] {
+        assert!(
+            page.text.contains(&format!("tc_{prefix}…")),
+            "{}",
+            page.text
+        );
+    }
+
+    fixture
+        .keys
+        .rotate(&id, std::time::Duration::ZERO)
+        .await
+        .unwrap();
+    let page = fixture.browser.get(&path).await;
+    assert!(page.text.contains(", expired "), "{}", page.text);
+    assert!(!page.text.contains("1970"), "{}", page.text);
+    let page = fixture.browser.get(&format!("{path}/revoke")).await;
+    assert!(
+        !page.text.contains(&format!("tc_{first}…")),
+        "{}",
+        page.text
+    );
+
+    fixture.keys.revoke(&id, "leaked").await.unwrap();
+    let page = fixture.browser.get(&path).await;
+    for word in [", expires ", ", expired ", "works until"] {
+        assert!(!page.text.contains(word), "{}", page.text);
+    }
 }

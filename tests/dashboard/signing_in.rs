@@ -10,8 +10,8 @@ use axum::http::header::SET_COOKIE;
 use jiff::Timestamp;
 use tower_api_key::clock::{Clock, ManualClock};
 use tower_api_key::record::KeyUpdate;
-use tower_api_key::store::SqliteStore;
-use tower_api_key::{KeyManager, KeyRegistry, NewKey, Scope};
+use tower_api_key::store::{SqliteStore, Store};
+use tower_api_key::{KeyManager, NewKey, Scope};
 
 use crate::browser::{Browser, MANAGE, OWNER, app, keys, management_key, served, sessions};
 use crate::dashboard::DashboardOptions;
@@ -198,7 +198,7 @@ async fn a_session_ends_where_the_trail_does_not_reach_back_to_its_start() {
     let update = KeyUpdate::new().with_name("Renamed");
     keys.update(&id, update).await.unwrap();
     let all = Timestamp::now() + Duration::from_secs(60);
-    keys.store().forget_audit_before(all).await.unwrap();
+    keys.store().prune_audit_before(all).await.unwrap();
     assert_eq!(browser.get(LIST).await.status, StatusCode::SEE_OTHER);
 }
 
@@ -240,7 +240,7 @@ async fn sessions_and_keys_in_one_file_outlive_the_process() {
     let open = async || {
         let store = SqliteStore::connect(&url).await.unwrap();
         store.migrate().await.unwrap();
-        let store: Arc<dyn KeyRegistry> = Arc::new(store);
+        let store: Arc<dyn Store> = Arc::new(store);
         let keys = KeyManager::new(store);
         let sessions = Sessions::sqlite(Sqlite::open(&path).unwrap()).await;
         let app = app(&keys, &sessions.unwrap());

@@ -157,7 +157,7 @@ async fn some_keys<S: KeyRegistry>(keys: &KeyManager<S>) -> Vec<Sent> {
     sent
 }
 
-async fn serve(store: impl KeyStore) -> SocketAddr {
+async fn serve(store: impl KeyStore + 'static) -> SocketAddr {
     let app = Router::new()
         .route("/items", get(|| async { "ok" }))
         .layer(ApiKeyLayer::new(store));

@@ -192,7 +192,7 @@ async fn uses_leave_the_tag_as_it_is() {
     let used =
         tower_api_key::store::KeyUse::new(maker.record.id(), 1, crate::kit::START.parse().unwrap());
     let batch = tower_api_key::store::UsageBatch::new([1; 16], 1, [used.with_allowed(1)]);
-    tower_api_key::KeyRegistry::record_usage(server.keys.store(), &batch)
+    tower_api_key::store::UsageStore::record_usage(server.keys.store(), &batch)
         .await
         .unwrap();
     let shown = server

@@ -9,10 +9,8 @@ use tower::ServiceExt;
 use tower_api_key::clock::ManualClock;
 use tower_api_key::integration::management::{ManagementApi, OwnerAuthoriser};
 use tower_api_key::policy::{RequestHead, Requirement};
-use tower_api_key::store::{AuditPageRequest, PageRequest};
-use tower_api_key::{
-    ApiKeyLayer, IssuedKey, KeyManager, KeyRegistry, MemoryStore, NewKey, Scope, ScopeSet,
-};
+use tower_api_key::store::{AuditPageRequest, PageRequest, Store};
+use tower_api_key::{ApiKeyLayer, IssuedKey, KeyManager, MemoryStore, NewKey, Scope, ScopeSet};
 
 pub(crate) const START: &str = "2026-01-01T00:00:00Z";
 pub(crate) const MANAGE: Scope = OwnerAuthoriser::SCOPE;
@@ -36,7 +34,7 @@ pub(crate) fn server() -> Server {
     server_of(MemoryStore::new(), |keys| keys)
 }
 
-pub(crate) fn server_of<S: KeyRegistry + Clone>(
+pub(crate) fn server_of<S: Store + Clone + 'static>(
     store: S,
     with: impl FnOnce(KeyManager<S>) -> KeyManager<S>,
 ) -> Server<S> {
@@ -49,7 +47,7 @@ pub(crate) fn server_of<S: KeyRegistry + Clone>(
     Server { keys, clock, app }
 }
 
-impl<S: KeyRegistry + Clone> Server<S> {
+impl<S: Store + Clone + 'static> Server<S> {
     /// A key of that owner with these scopes and `keys:manage`, without an end.
     pub(crate) async fn manager_of(&self, owner: &str, scopes: &[Scope]) -> IssuedKey {
         let scopes: ScopeSet = scopes.iter().cloned().chain([MANAGE]).collect();

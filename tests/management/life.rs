@@ -5,8 +5,8 @@ use std::time::Duration;
 use axum::body::Body;
 use http::Request;
 use serde_json::{Value, json};
-use tower_api_key::store::{KeyUse, UsageBatch};
-use tower_api_key::{KeyRegistry, Scope};
+use tower_api_key::Scope;
+use tower_api_key::store::{KeyUse, UsageBatch, UsageStore};
 
 use crate::kit::{id_of, request, server};
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tower_api_key::key::{ApiKey, KeyFormat, KeyHasher};
 use tower_api_key::record::{ChangeContext, KeyId, KeyRecord, Revocation, SecretVersion};
+use tower_api_key::store::Insert;
 use tower_api_key::{IssuedKey, KeyRegistry, MemoryStore};
 
 use crate::kit::{START, Server, server_of};
@@ -29,7 +30,11 @@ async fn crowded() -> (Server, IssuedKey) {
     let added = server
         .keys
         .store()
-        .insert_many(records.collect(), &ChangeContext::new(now))
+        .insert_many(
+            records
+                .map(|record| Insert::new(record, &ChangeContext::new(now)))
+                .collect(),
+        )
         .await;
     assert!(added.iter().all(Result::is_ok));
     (server, maker)
@@ -61,8 +66,8 @@ async fn pages_come_in_order_and_miss_nothing() {
             None => break,
         }
     }
-    let expected = (0..KEYS).map(|number| number.to_string());
-    let expected: Vec<_> = ["manager".to_owned()].into_iter().chain(expected).collect();
+    let expected = (0..KEYS).rev().map(|number| number.to_string());
+    let expected: Vec<_> = expected.chain(["manager".to_owned()]).collect();
     assert!(
         names == expected,
         "expected every key once, in order, found {}",

@@ -86,7 +86,7 @@ async fn lists_and_trails_show_the_callers_owner_only() {
     // A cursor of somebody else's key tells nothing of it.
     let cursor = format!("/keys?cursor={}", theirs.record.id());
     let found = server.get(&mine, &cursor).await.expect(200);
-    let comes_after = mine.record.id() > theirs.record.id();
+    let comes_after = mine.record.id() < theirs.record.id();
     assert_eq!(list(&found, "keys").len(), usize::from(comes_after));
 }
 

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tower_api_key::{KeyRegistry, MemoryStore};
+use tower_api_key::MemoryStore;
+use tower_api_key::store::Store;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::kit::{Server, id_of, request, server_of};
@@ -35,7 +36,7 @@ impl MakeWriter<'_> for Log {
 
 /// Leads a key through its life, and checks all that is written down of it but in the store's own
 /// keeping; returns the plaintexts.
-async fn check<S: KeyRegistry + Clone + std::fmt::Debug>(
+async fn check<S: Store + Clone + 'static + std::fmt::Debug>(
     server: &Server<S>,
     log: &Log,
 ) -> Vec<String> {

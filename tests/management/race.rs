@@ -10,9 +10,10 @@ use serde_json::json;
 use tower_api_key::key::KeyDigest;
 use tower_api_key::record::{ChangeContext, KeyChange, KeyId, KeyRecord, KeyUpdate};
 use tower_api_key::store::{
-    AuditPage, AuditPageRequest, KeyPage, KeyStore, PageRequest, ScopeUse, StoreError, UsageBatch,
-    UsageBucket,
+    AuditLog, AuditPage, AuditPageRequest, Commit, Insert, Inserted, KeyPage, KeyStore,
+    PageRequest, StoreError, UsageBatch, UsageBucket, UsageStore,
 };
+use tower_api_key::testing::apply;
 use tower_api_key::{KeyRegistry, MemoryStore, Scope};
 
 use crate::kit::{MANAGE, server_of};
@@ -39,41 +40,38 @@ impl KeyRegistry for Meddled {
             let change = self.change.lock().unwrap().take();
             if let Some(change) = change {
                 let context = ChangeContext::new(Timestamp::UNIX_EPOCH);
-                self.inner.apply(id, &change, &context).await?;
+                apply(&self.inner, id, &change, &context).await?;
             }
         }
         self.inner.get(id).await
     }
 
-    async fn insert(
-        &self,
-        record: KeyRecord,
-        context: &ChangeContext,
-    ) -> Result<Arc<KeyRecord>, StoreError> {
-        self.inner.insert(record, context).await
+    async fn insert(&self, insert: Insert) -> Result<Inserted, StoreError> {
+        self.inner.insert(insert).await
     }
 
     async fn list(&self, owner: &str, page: &PageRequest) -> Result<KeyPage, StoreError> {
         self.inner.list(owner, page).await
     }
 
-    async fn apply(
-        &self,
-        id: &KeyId,
-        change: &KeyChange,
-        context: &ChangeContext,
-    ) -> Result<Arc<KeyRecord>, StoreError> {
-        self.inner.apply(id, change, context).await
+    async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
+        self.inner.commit(commit).await
     }
+}
 
+#[async_trait]
+impl AuditLog for Meddled {
     async fn audit(&self, owner: &str, page: &AuditPageRequest) -> Result<AuditPage, StoreError> {
         self.inner.audit(owner, page).await
     }
 
-    async fn forget_audit_before(&self, at: Timestamp) -> Result<u64, StoreError> {
-        self.inner.forget_audit_before(at).await
+    async fn prune_audit_before(&self, at: Timestamp) -> Result<u64, StoreError> {
+        self.inner.prune_audit_before(at).await
     }
+}
 
+#[async_trait]
+impl UsageStore for Meddled {
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         self.inner.record_usage(batch).await
     }
@@ -86,12 +84,8 @@ impl KeyRegistry for Meddled {
         self.inner.usage(id, hours).await
     }
 
-    async fn scope_uses(&self, id: &KeyId) -> Result<Vec<ScopeUse>, StoreError> {
-        self.inner.scope_uses(id).await
-    }
-
-    async fn forget_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
-        self.inner.forget_usage_before(hour).await
+    async fn prune_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
+        self.inner.prune_usage_before(hour).await
     }
 }
 

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use tower_api_key::record::{AuditAction, KeyChange, KeyRecord};
 use tower_api_key::store::{
-    AuditPageRequest, KeyUse, PageRequest, RedisOptions, RedisStore, StoreErrorKind,
+    AuditLog, AuditPageRequest, KeyUse, PageRequest, RedisOptions, RedisStore, StoreErrorKind,
+    UsageStore,
 };
+use tower_api_key::testing::apply;
 use tower_api_key::{KeyRegistry, KeyStore};
 
 use crate::kit::{
-    PASSWORD, RedisServer, assert_is, assert_tells_no_secret, at, batch, context, digest, find, id,
-    impatient, record, rotation, store,
+    PASSWORD, RedisServer, adding, assert_is, assert_tells_no_secret, at, batch, committing,
+    context, digest, find, id, impatient, record, rotation, store,
 };
 
 #[tokio::test]
@@ -144,28 +146,26 @@ async fn a_replica_and_a_full_memory_take_no_change() {
         return;
     };
     let store = store(&server).await;
-    store.insert(record(1), &context()).await.unwrap();
+    store.insert(adding(record(1))).await.unwrap();
     let gone = KeyRecord::new(id(9), "acct_42", "CI", at(0));
-    store.insert(gone, &context()).await.unwrap();
+    store.insert(adding(gone)).await.unwrap();
     let size = server.command(&["DBSIZE"]);
     let address = server.address();
 
     server.command(&["CONFIG", "SET", "maxmemory", "1"]);
     let full = format!("expected room for a change in redis at {address}, found its memory full");
     let unavailable = StoreErrorKind::Unavailable;
+    assert_is(store.insert(adding(record(2))).await, unavailable, &full);
     assert_is(
-        store.insert(record(2), &context()).await,
-        unavailable,
-        &full,
-    );
-    assert_is(
-        store.apply(&id(1), &KeyChange::Disable, &context()).await,
+        store
+            .commit(committing(&record(1), &KeyChange::Disable))
+            .await,
         unavailable,
         &full,
     );
     let change = rotation(digest(2), at(20));
     assert_is(
-        store.apply(&id(1), &change, &context()).await,
+        store.commit(committing(&record(1), &change)).await,
         unavailable,
         &full,
     );
@@ -175,24 +175,22 @@ async fn a_replica_and_a_full_memory_take_no_change() {
     assert_eq!(server.command(&["DBSIZE"]), size);
     // What makes room is done.
     let deletion = KeyChange::Delete;
-    store.apply(&id(9), &deletion, &context()).await.unwrap();
+    apply(&store, &id(9), &deletion, &context()).await.unwrap();
     let page = AuditPageRequest::first(1);
     let trail = store.audit("acct_42", &page).await.unwrap();
     assert_eq!(trail.entries()[0].action(), AuditAction::Deleted);
-    assert_eq!(store.forget_audit_before(at(1)).await.unwrap(), 3);
-    assert_eq!(store.forget_usage_before(at(1)).await.unwrap(), 0);
+    assert_eq!(store.prune_audit_before(at(1)).await.unwrap(), 3);
+    assert_eq!(store.prune_usage_before(at(1)).await.unwrap(), 0);
     server.command(&["CONFIG", "SET", "maxmemory", "0"]);
 
     // This replica would serve what it has.
     server.command(&["REPLICAOF", "127.0.0.1", "1"]);
     let replica = format!("expected a primary, redis at {address}, found a replica");
+    assert_is(store.insert(adding(record(2))).await, unavailable, &replica);
     assert_is(
-        store.insert(record(2), &context()).await,
-        unavailable,
-        &replica,
-    );
-    assert_is(
-        store.apply(&id(1), &KeyChange::Disable, &context()).await,
+        store
+            .commit(committing(&record(1), &KeyChange::Disable))
+            .await,
         unavailable,
         &replica,
     );
@@ -200,8 +198,7 @@ async fn a_replica_and_a_full_memory_take_no_change() {
     server.command(&["REPLICAOF", "NO", "ONE"]);
     let found = crate::kit::eventually(async || store.find(&digest(1)).await.ok()).await;
     assert_eq!(*found.unwrap(), record(1));
-    store
-        .apply(&id(1), &KeyChange::Delete, &context())
+    apply(&store, &id(1), &KeyChange::Delete, &context())
         .await
         .unwrap();
     crate::kit::assert_empty(&server, &store).await;
@@ -243,16 +240,18 @@ async fn another_version_of_the_store_is_refused() {
             kind,
             &message,
         );
-        assert_is(store.insert(record(1), &context()).await, kind, &message);
+        assert_is(store.insert(adding(record(1))).await, kind, &message);
         assert_is(
-            store.apply(&id(1), &KeyChange::Disable, &context()).await,
+            store
+                .commit(committing(&record(1), &KeyChange::Disable))
+                .await,
             kind,
             &message,
         );
         let used = KeyUse::new(id(1), 1, at(1));
         assert_is(store.record_usage(&batch([used])).await, kind, &message);
         let many = store
-            .insert_many(vec![record(1)], &context())
+            .insert_many(vec![adding(record(1))])
             .await
             .pop()
             .unwrap();
@@ -269,12 +268,14 @@ async fn a_key_is_found_in_a_later_version_but_not_changed() {
         return;
     };
     let store = store(&server).await;
-    store.insert(record(1), &context()).await.unwrap();
+    store.insert(adding(record(1))).await.unwrap();
     server.command(&["SET", "{tower_api_key}:version", "2"]);
     assert_eq!(*find(&store, 1).await.unwrap(), record(1));
     let kind = StoreErrorKind::Misconfigured;
     let unknown = store.find(&digest(2)).await;
     assert_eq!(unknown.unwrap_err().kind(), kind);
-    let changed = store.apply(&id(1), &KeyChange::Disable, &context()).await;
+    let changed = store
+        .commit(committing(&record(1), &KeyChange::Disable))
+        .await;
     assert_eq!(changed.unwrap_err().kind(), kind);
 }

@@ -9,11 +9,12 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tower_api_key::record::{KeyChange, Revocation};
 use tower_api_key::store::{FeedEvent, RedisStore, StoreErrorKind};
+use tower_api_key::testing::apply;
 use tower_api_key::{KeyRegistry, KeyStore};
 
 use crate::kit::{
-    Heard, RedisServer, assert_is, at, context, digest, eventually, find, id, options, record,
-    without_proofs,
+    Heard, RedisServer, adding, assert_is, at, context, digest, eventually, find, id, options,
+    record, without_proofs,
 };
 
 fn port(server: &RedisServer) -> u16 {
@@ -70,7 +71,7 @@ async fn a_demoted_primary_is_left_for_the_new_one() {
         .await
         .unwrap();
     store.migrate().await.unwrap();
-    store.insert(record(1), &context()).await.unwrap();
+    store.insert(adding(record(1))).await.unwrap();
     let heard = Heard::of(&store);
     heard.proof().await;
 
@@ -80,7 +81,7 @@ async fn a_demoted_primary_is_left_for_the_new_one() {
     let kind = StoreErrorKind::Unavailable;
     let found = eventually(async || store.find(&digest(1)).await.err()).await;
     assert_is(Err::<(), _>(found), kind, &replica);
-    assert_is(store.insert(record(2), &context()).await, kind, &replica);
+    assert_is(store.insert(adding(record(2))).await, kind, &replica);
     let another = RedisStore::connect_with(&url, options.clone()).await;
     assert_is(another.map(drop), kind, &replica);
     // Nothing is proven for as long as the address leads there.
@@ -93,7 +94,7 @@ async fn a_demoted_primary_is_left_for_the_new_one() {
     assert_eq!(*found.unwrap(), record(1));
     let another = RedisStore::connect_with(&url, options).await.unwrap();
     let revoked = KeyChange::Revoke(Revocation::new(at(1), "lost"));
-    another.apply(&id(1), &revoked, &context()).await.unwrap();
+    apply(&another, &id(1), &revoked, &context()).await.unwrap();
     let told = heard.proof().await;
     assert_eq!(without_proofs(&told), [FeedEvent::Changed(id(1))]);
     assert!(find(&store, 1).await.unwrap().revocation().is_some());
@@ -109,12 +110,12 @@ async fn a_store_that_is_only_read_follows_the_address() {
     let url = format!("redis://{}/0", address_of(target.clone()).await);
     let store = RedisStore::connect_with(&url, options()).await.unwrap();
     store.migrate().await.unwrap();
-    store.insert(record(1), &context()).await.unwrap();
+    store.insert(adding(record(1))).await.unwrap();
     target.store(port(&new), Ordering::SeqCst);
     fail_over(&old, &new).await;
     let another = eventually(async || RedisStore::connect(&url).await.ok()).await;
     let revoked = KeyChange::Revoke(Revocation::new(at(1), "lost"));
-    another.apply(&id(1), &revoked, &context()).await.unwrap();
+    apply(&another, &id(1), &revoked, &context()).await.unwrap();
     // It is busy all the time, and has no feed.
     eventually(async || {
         let found = find(&store, 1).await.unwrap();
@@ -134,18 +135,18 @@ async fn a_change_that_a_replica_refuses_leaves_it() {
         .await
         .unwrap();
     store.migrate().await.unwrap();
-    store.insert(record(1), &context()).await.unwrap();
+    store.insert(adding(record(1))).await.unwrap();
     server.command(&["REPLICAOF", "127.0.0.1", "1"]);
     let replica = format!(
         "expected a primary, redis at {}, found a replica",
         server.address()
     );
     let kind = StoreErrorKind::Unavailable;
-    // Look-ups alone do not.
+    // Lookups alone do not.
     assert_eq!(*find(&store, 1).await.unwrap(), record(1));
-    assert_is(store.insert(record(2), &context()).await, kind, &replica);
+    assert_is(store.insert(adding(record(2))).await, kind, &replica);
     assert_is(store.find(&digest(1)).await, kind, &replica);
     server.command(&["REPLICAOF", "NO", "ONE"]);
     eventually(async || store.find(&digest(1)).await.ok()).await;
-    store.insert(record(2), &context()).await.unwrap();
+    store.insert(adding(record(2))).await.unwrap();
 }

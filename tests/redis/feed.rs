@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use tower_api_key::KeyRegistry;
 use tower_api_key::record::{KeyChange, Revocation};
-use tower_api_key::store::{ChangeFeed, FeedEvent, FeedListener, KeyUse, RedisStore};
+use tower_api_key::store::{ChangeFeed, FeedEvent, FeedListener, KeyUse, RedisStore, UsageStore};
+use tower_api_key::testing::apply;
 
 use crate::kit::{
-    Heard, RedisServer, at, batch, context, digest, eventually, find, id, impatient, options,
-    record, rotation, store, store_with, without_proofs,
+    Heard, RedisServer, adding, at, batch, context, digest, eventually, find, id, impatient,
+    options, record, rotation, store, store_with, without_proofs,
 };
 
 #[tokio::test]
@@ -23,20 +24,20 @@ async fn two_stores_hear_of_each_others_changes() {
     assert_eq!(without_proofs(&at_one.proof().await), standing);
     assert_eq!(without_proofs(&at_two.proof().await), standing);
 
-    one.insert(record(1), &context()).await.unwrap();
+    one.insert(adding(record(1))).await.unwrap();
     assert_eq!(find(&two, 1).await.as_deref(), Some(&record(1)));
-    one.insert_many(vec![record(2), record(3)], &context())
+    one.insert_many(vec![adding(record(2)), adding(record(3))])
         .await;
-    one.apply(&id(1), &rotation(digest(9), at(20)), &context())
+    apply(&one, &id(1), &rotation(digest(9), at(20)), &context())
         .await
         .unwrap();
     one.record_usage(&batch([KeyUse::new(id(1), 1, at(1))]))
         .await
         .unwrap();
-    two.apply(&id(1), &KeyChange::Disable, &context())
+    apply(&two, &id(1), &KeyChange::Disable, &context())
         .await
         .unwrap();
-    two.apply(&id(2), &KeyChange::Delete, &context())
+    apply(&two, &id(2), &KeyChange::Delete, &context())
         .await
         .unwrap();
     let all = [
@@ -68,14 +69,14 @@ async fn a_proof_comes_after_what_it_proves() {
     let heard = Heard::of(&two);
     heard.proof().await;
     for number in 0..50 {
-        one.insert(record(number), &context()).await.unwrap();
+        one.insert(adding(record(number))).await.unwrap();
         let told = heard.proof().await;
         assert_eq!(without_proofs(&told), [FeedEvent::Added(id(number))]);
     }
 }
 
 #[tokio::test]
-async fn a_change_is_told_after_a_look_up_shows_it() {
+async fn a_change_is_reported_after_a_lookup_shows_it() {
     let Some(server) = RedisServer::start() else {
         return;
     };
@@ -83,11 +84,11 @@ async fn a_change_is_told_after_a_look_up_shows_it() {
     let heard = Heard::of(&two);
     heard.proof().await;
     for number in 0..50 {
-        one.insert(record(number), &context()).await.unwrap();
+        one.insert(adding(record(number))).await.unwrap();
         let change = KeyChange::Revoke(Revocation::new(at(1), "lost"));
         let changing = tokio::spawn({
             let one = one.clone();
-            async move { one.apply(&id(number), &change, &context()).await }
+            async move { apply(&one, &id(number), &change, &context()).await }
         });
         heard
             .until(|event| *event == FeedEvent::Changed(id(number)))
@@ -177,5 +178,5 @@ async fn a_listener_that_is_gone_is_told_nothing() {
     let listener: Arc<dyn FeedListener> = heard.clone();
     store.watch(Arc::downgrade(&listener));
     drop((heard, listener));
-    store.insert(record(1), &context()).await.unwrap();
+    store.insert(adding(record(1))).await.unwrap();
 }

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tower_api_key::key::KeyDigest;
-use tower_api_key::record::{ChangeContext, KeyChange, KeyId, KeyRecord, SecretVersion};
-use tower_api_key::store::{
-    ChangeFeed, FeedEvent, FeedListener, KeyUse, RedisOptions, RedisStore, StoreError,
-    StoreErrorKind, UsageBatch,
+use tower_api_key::record::{
+    ChangeContext, KeyChange, KeyId, KeyRecord, SecretVersion, Transition,
 };
-use tower_api_key::{KeyRegistry, KeyStore, Scope};
+use tower_api_key::store::{
+    AuditLog, ChangeFeed, Commit, FeedEvent, FeedListener, Insert, KeyUse, RedisOptions,
+    RedisStore, StoreError, StoreErrorKind, UsageBatch, UsageStore,
+};
+use tower_api_key::{KeyStore, Scope};
 
 pub(crate) use crate::redis_server::RedisServer;
 
@@ -56,15 +58,15 @@ pub(crate) fn at(second: i64) -> Timestamp {
 }
 
 pub(crate) fn id(number: u32) -> KeyId {
-    let mut octets = [0; 16];
-    octets[12..].copy_from_slice(&number.to_be_bytes());
-    KeyId::from_bytes(octets)
+    let mut bytes = [0; 16];
+    bytes[12..].copy_from_slice(&number.to_be_bytes());
+    KeyId::from_bytes(bytes)
 }
 
 pub(crate) fn digest(number: u32) -> KeyDigest {
-    let mut octets = [0xd1; 32];
-    octets[..4].copy_from_slice(&number.to_be_bytes());
-    KeyDigest::from_bytes(octets)
+    let mut bytes = [0xd1; 32];
+    bytes[..4].copy_from_slice(&number.to_be_bytes());
+    KeyDigest::from_bytes(bytes)
 }
 
 pub(crate) fn version(number: u32, digest: KeyDigest) -> SecretVersion {
@@ -83,7 +85,18 @@ pub(crate) fn context() -> ChangeContext {
     ChangeContext::new(at(0))
 }
 
-/// The first batch of a writer whom nobody has heard of.
+/// The insert of a key at second 0, without conditions.
+pub(crate) fn adding(record: KeyRecord) -> Insert {
+    Insert::new(record, &context())
+}
+
+/// The commit of a change of that key at second 0.
+pub(crate) fn committing(before: &KeyRecord, change: &KeyChange) -> Commit {
+    let transition = Transition::of(change, before, &context()).unwrap();
+    Commit::of(before, transition).unwrap()
+}
+
+/// The first batch of a new writer.
 pub(crate) fn batch(uses: impl IntoIterator<Item = KeyUse>) -> UsageBatch {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let mut writer = [0xc3; 16];
@@ -101,10 +114,10 @@ pub(crate) fn rotation(new: KeyDigest, others_retire_at: Timestamp) -> KeyChange
     }
 }
 
-/// Forgets the audit trail and the uses, and fails unless nothing of a key is left.
+/// Prunes the audit trail and the usage, and fails unless nothing of a key is left.
 pub(crate) async fn assert_empty(server: &RedisServer, store: &RedisStore) {
-    store.forget_audit_before(Timestamp::MAX).await.unwrap();
-    store.forget_usage_before(Timestamp::MAX).await.unwrap();
+    store.prune_audit_before(Timestamp::MAX).await.unwrap();
+    store.prune_usage_before(Timestamp::MAX).await.unwrap();
     // Only the version of the store, and the number of the last entry.
     assert_eq!(server.command(&["DBSIZE"]), ":2\r\n");
 }

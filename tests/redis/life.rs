@@ -4,17 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tower_api_key::record::{ChangeRefused, KeyChange, KeyId, KeyRecord, KeyUpdate, Revocation};
-use tower_api_key::store::{KeyUse, PageRequest, RedisStore, StoreErrorKind};
+use tower_api_key::record::{KeyChange, KeyId, KeyRecord, KeyUpdate, Revocation};
+use tower_api_key::store::{Inserted, KeyUse, PageRequest, RedisStore, StoreErrorKind, UsageStore};
+use tower_api_key::testing::apply;
 use tower_api_key::{KeyManager, KeyRegistry, KeyStore, NewKey, Scope, ScopeSet};
 
 use crate::kit::{
-    RedisServer, assert_empty, assert_fails, at, batch, context, digest, find, id, options, record,
-    rotation, store, version,
+    RedisServer, adding, assert_empty, assert_fails, at, batch, committing, context, digest, find,
+    id, options, record, rotation, store, version,
 };
 
-const ID_EXISTS: &str = "expected a new key, found its id in the store";
-const DIGEST_EXISTS: &str = "expected a new key, found its digest in the store";
+const ID_EXISTS: &str = "a key with this id already exists";
+const DIGEST_EXISTS: &str = "a key with this digest already exists";
 
 #[tokio::test]
 async fn a_manager_works_on_it() {
@@ -64,24 +65,26 @@ async fn a_record_comes_back_as_it_was() {
     .with_expires_at(Some(edge("9999-12-30T21:59:59.999999Z")))
     .with_disabled(true)
     .with_revocation(Some(Revocation::new(
-        edge("1969-12-31T23:59:59.999999Z"),
+        edge("1970-01-01T00:00:00.000001Z"),
         "«lost»",
     )))
     .with_secret_versions([
-        version(3, digest(3)).with_retires_at(Some(edge("-009999-01-02T02:00:00Z"))),
-        version(u32::MAX, digest(4)).with_last_used_at(Some(edge("1969-12-31T23:59:59.000001Z"))),
+        version(3, digest(3)).with_retires_at(Some(edge("1970-01-01T00:00:00Z"))),
+        version(u32::MAX, digest(4)).with_last_used_at(Some(edge("1970-01-01T00:00:00.000001Z"))),
     ]);
     let bare = KeyRecord::new(id(2), "", "", at(0));
     for record in [whole, bare] {
-        let inserted = store.insert(record.clone(), &context()).await.unwrap();
-        assert_eq!(*inserted, record);
+        let inserted = store.insert(adding(record.clone())).await.unwrap();
+        assert_eq!(inserted, Inserted::Created);
         assert_eq!(
             store.get(&record.id()).await.unwrap().as_deref(),
             Some(&record)
         );
         for version in record.secret_versions() {
-            let found = store.find(version.digest()).await.unwrap();
-            assert_eq!(found.as_deref(), Some(&record));
+            let found = store.find(version.digest()).await.unwrap().unwrap();
+            let used = KeyRecord::clone(&found)
+                .with_use_noted(u32::MAX, edge("1970-01-01T00:00:00.000001Z"));
+            assert_eq!(used, record);
         }
         let page = store
             .list(record.owner(), &PageRequest::default())
@@ -91,7 +94,7 @@ async fn a_record_comes_back_as_it_was() {
     }
     assert_eq!(find(&store, 9).await, None);
     assert_eq!(store.get(&id(9)).await.unwrap(), None);
-    assert!(store.find_now(&digest(3)).is_none());
+    assert!(store.try_find(&digest(3)).is_none());
 }
 
 #[tokio::test]
@@ -100,29 +103,25 @@ async fn ids_and_digests_are_unique_and_a_loser_leaves_nothing() {
         return;
     };
     let store = store(&server).await;
-    store.insert(record(1), &context()).await.unwrap();
+    store.insert(adding(record(1))).await.unwrap();
     let size = server.command(&["DBSIZE"]);
     let other = || KeyRecord::new(id(2), "acct_7", "CI", at(0));
     let exists = StoreErrorKind::AlreadyExists;
     let same_id = record(1).with_secret_versions([version(1, digest(8))]);
-    assert_fails(store.insert(same_id, &context()).await, exists, ID_EXISTS);
+    assert_fails(store.insert(adding(same_id)).await, exists, ID_EXISTS);
     for digests in [[1, 3], [3, 1], [2, 2]] {
         let [one, two] = digests.map(digest);
         let refused = other().with_secret_versions([version(1, one), version(2, two)]);
-        assert_fails(
-            store.insert(refused, &context()).await,
-            exists,
-            DIGEST_EXISTS,
-        );
+        assert_fails(store.insert(adding(refused)).await, exists, DIGEST_EXISTS);
     }
     assert_eq!(server.command(&["DBSIZE"]), size);
 
-    store.insert(record(2), &context()).await.unwrap();
+    store.insert(adding(record(2))).await.unwrap();
     let before = store.get(&id(2)).await.unwrap();
     for taken in [1, 2] {
         let change = rotation(digest(taken), at(20));
         assert_fails(
-            store.apply(&id(2), &change, &context()).await,
+            apply(&store, &id(2), &change, &context()).await,
             exists,
             DIGEST_EXISTS,
         );
@@ -137,20 +136,21 @@ async fn many_are_inserted_each_by_itself() {
         return;
     };
     let store = store(&server).await;
-    assert!(store.insert_many(Vec::new(), &context()).await.is_empty());
-    store.insert(record(250), &context()).await.unwrap();
-    let mut records: Vec<_> = (1..=500).map(record).collect();
-    records.push(record(7).with_secret_versions([version(1, digest(1_000))]));
-    records.push(
-        KeyRecord::new(id(900), "a", "b", at(0)).with_secret_versions([version(1, digest(7))]),
-    );
-    let answers = store.insert_many(records, &context()).await;
+    assert!(store.insert_many(Vec::new()).await.is_empty());
+    store.insert(adding(record(250))).await.unwrap();
+    let mut inserts: Vec<_> = (1..=500).map(record).map(adding).collect();
+    let same_id = record(7).with_secret_versions([version(1, digest(1_000))]);
+    inserts.push(adding(same_id));
+    let same_digest = KeyRecord::new(id(900), "a", "b", at(0));
+    let same_digest = same_digest.with_secret_versions([version(1, digest(7))]);
+    inserts.push(adding(same_digest));
+    let answers = store.insert_many(inserts).await;
     assert_eq!(answers.len(), 502);
     for (place, answer) in answers.into_iter().enumerate() {
         match place {
             249 | 500 => assert_fails(answer, StoreErrorKind::AlreadyExists, ID_EXISTS),
             501 => assert_fails(answer, StoreErrorKind::AlreadyExists, DIGEST_EXISTS),
-            _ => assert_eq!(*answer.unwrap(), record(u32::try_from(place).unwrap() + 1)),
+            _ => assert_eq!(answer.unwrap(), Inserted::Created),
         }
     }
     for number in [1, 200, 201, 500] {
@@ -160,13 +160,13 @@ async fn many_are_inserted_each_by_itself() {
 }
 
 #[tokio::test]
-async fn changes_are_those_of_applied_to() {
+async fn changes_are_written_as_they_come() {
     let Some(server) = RedisServer::start() else {
         return;
     };
     let store = store(&server).await;
     let mut expected = record(1);
-    store.insert(expected.clone(), &context()).await.unwrap();
+    store.insert(adding(expected.clone())).await.unwrap();
     let update = KeyUpdate::new()
         .with_name("Reports")
         .with_scopes(ScopeSet::new())
@@ -181,25 +181,23 @@ async fn changes_are_those_of_applied_to() {
         KeyChange::Revoke(Revocation::new(at(31), "again")),
     ] {
         expected = change.applied_to(&expected).unwrap().unwrap();
-        let changed = store.apply(&id(1), &change, &context()).await.unwrap();
+        let changed = apply(&store, &id(1), &change, &context()).await.unwrap();
         assert_eq!(*changed, expected, "{change:?}");
         for version in expected.secret_versions() {
             let found = store.find(version.digest()).await.unwrap();
             assert_eq!(found.as_deref(), Some(&expected));
         }
     }
-    let refused = store.apply(&id(1), &KeyChange::Enable, &context()).await;
-    let kind = StoreErrorKind::Refused(ChangeRefused::Revoked);
-    assert_fails(refused, kind, "the key is revoked, which is never undone");
-    let deleted = store
-        .apply(&id(1), &KeyChange::Delete, &context())
+    let deleted = apply(&store, &id(1), &KeyChange::Delete, &context())
         .await
         .unwrap();
     assert_eq!(*deleted, expected);
-    let gone = store.apply(&id(1), &KeyChange::Delete, &context()).await;
-    assert_fails(gone, StoreErrorKind::NotFound, "no such key");
+    let gone = store
+        .commit(committing(&expected, &KeyChange::Delete))
+        .await;
+    assert_fails(gone, StoreErrorKind::NotFound, "no key has this id");
     assert_empty(&server, &store).await;
-    store.insert(record(1), &context()).await.unwrap();
+    store.insert(adding(record(1))).await.unwrap();
 }
 
 #[tokio::test]
@@ -208,10 +206,9 @@ async fn a_version_that_is_dropped_leaves_nothing() {
         return;
     };
     let store = store(&server).await;
-    store.insert(record(1), &context()).await.unwrap();
+    store.insert(adding(record(1))).await.unwrap();
     for number in 2..=8 {
-        store
-            .apply(&id(1), &rotation(digest(number), at(5)), &context())
+        apply(&store, &id(1), &rotation(digest(number), at(5)), &context())
             .await
             .unwrap();
     }
@@ -219,11 +216,10 @@ async fn a_version_that_is_dropped_leaves_nothing() {
         "HLEN",
         "{tower_api_key}:key:00000000000000000000000000000001",
     ]);
-    assert_eq!(fields, ":9\r\n");
+    assert_eq!(fields, ":10\r\n");
     let used = KeyUse::new(id(1), 1, at(3));
     store.record_usage(&batch([used.clone()])).await.unwrap();
-    let rotated = store
-        .apply(&id(1), &rotation(digest(9), at(11)), &context())
+    let rotated = apply(&store, &id(1), &rotation(digest(9), at(11)), &context())
         .await
         .unwrap();
     assert_eq!(rotated.secret_versions().len(), 8);
@@ -237,25 +233,21 @@ async fn a_version_that_is_dropped_leaves_nothing() {
         "HLEN",
         "{tower_api_key}:key:00000000000000000000000000000001",
     ]);
-    assert_eq!(fields, ":9\r\n");
+    assert_eq!(fields, ":10\r\n");
 }
 
 #[tokio::test]
-async fn uses_only_move_forwards_to_the_microsecond() {
+async fn last_uses_only_move_forward_to_the_microsecond() {
     let Some(server) = RedisServer::start() else {
         return;
     };
     let store = store(&server).await;
-    store.insert(record(1), &context()).await.unwrap();
+    store.insert(adding(record(1))).await.unwrap();
     let micro = |text: &str| text.parse::<Timestamp>().unwrap();
     for (used, last) in [
-        (
-            "-009999-01-02T02:00:00.000001Z",
-            "-009999-01-02T02:00:00.000001Z",
-        ),
-        ("1969-12-31T23:59:59.999998Z", "1969-12-31T23:59:59.999998Z"),
-        ("1969-12-31T23:59:59.999999Z", "1969-12-31T23:59:59.999999Z"),
-        ("1969-12-31T23:59:59.999998Z", "1969-12-31T23:59:59.999999Z"),
+        ("1970-01-01T00:00:00Z", "1970-01-01T00:00:00Z"),
+        ("1970-01-01T00:00:00.999999Z", "1970-01-01T00:00:00.999999Z"),
+        ("1970-01-01T00:00:00.999998Z", "1970-01-01T00:00:00.999999Z"),
         ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"),
         ("9999-12-30T21:59:59.999997Z", "9999-12-30T21:59:59.999997Z"),
         ("9999-12-30T21:59:59.999998Z", "9999-12-30T21:59:59.999998Z"),
@@ -263,22 +255,21 @@ async fn uses_only_move_forwards_to_the_microsecond() {
     ] {
         let used = KeyUse::new(id(1), 1, micro(used));
         store.record_usage(&batch([used])).await.unwrap();
-        let found = find(&store, 1).await.unwrap();
+        let found = store.get(&id(1)).await.unwrap().unwrap();
         assert_eq!(found.last_used_at(), Some(micro(last)));
     }
-    // A change writes no use back, and keeps those that there are.
-    let changed = store
-        .apply(&id(1), &KeyChange::Disable, &context())
-        .await
-        .unwrap();
+    // A commit keeps the last uses that there are, though it was computed without them.
+    let disabling = committing(&record(1), &KeyChange::Disable);
+    store.commit(disabling).await.unwrap();
+    let changed = store.get(&id(1)).await.unwrap().unwrap();
+    assert!(changed.is_disabled());
     assert_eq!(
         changed.last_used_at(),
         Some(micro("9999-12-30T21:59:59.999998Z"))
     );
 
     // A late use revives nothing.
-    store
-        .apply(&id(1), &KeyChange::Delete, &context())
+    apply(&store, &id(1), &KeyChange::Delete, &context())
         .await
         .unwrap();
     let uses: Vec<_> = (0..450).map(|n| KeyUse::new(id(n), 1, at(0))).collect();
@@ -310,7 +301,7 @@ async fn lists_are_pages_of_exactly_one_owner() {
             let number = u32::try_from(place).unwrap() * 10 + number;
             let key = KeyRecord::new(id(number), owner, "CI", at(0))
                 .with_secret_versions([version(1, digest(number))]);
-            store.insert(key, &context()).await.unwrap();
+            store.insert(adding(key)).await.unwrap();
         }
     }
     let numbers = async |owner: &str, page: PageRequest| {
@@ -320,30 +311,29 @@ async fn lists_are_pages_of_exactly_one_owner() {
     };
     for (place, owner) in owners.into_iter().enumerate() {
         let start = u32::try_from(place).unwrap() * 10;
-        let ids: Vec<_> = (1..=5).map(|number| id(start + number)).collect();
-        let first = PageRequest::first(2);
+        let ids: Vec<_> = (1..=5).rev().map(|number| id(start + number)).collect();
+        let first = || PageRequest::first(2);
         assert_eq!(
-            numbers(owner, first).await,
+            numbers(owner, first()).await,
             (ids[..2].to_vec(), Some(ids[1]))
         );
         assert_eq!(
-            numbers(owner, first.after(ids[1])).await,
+            numbers(owner, first().after(ids[1])).await,
             (ids[2..4].to_vec(), Some(ids[3]))
         );
         assert_eq!(
-            numbers(owner, first.after(ids[3])).await,
+            numbers(owner, first().after(ids[3])).await,
             (ids[4..].to_vec(), None)
         );
         assert_eq!(numbers(owner, PageRequest::first(5)).await, (ids, None));
     }
     // The cursor need not exist any more.
-    store
-        .apply(&id(2), &KeyChange::Delete, &context())
+    apply(&store, &id(4), &KeyChange::Delete, &context())
         .await
         .unwrap();
-    let after = PageRequest::first(1).after(id(2));
-    assert_eq!(numbers("acct", after).await, (vec![id(3)], Some(id(3))));
-    assert_eq!(numbers("nobody", after).await, (vec![], None));
+    let after = || PageRequest::first(1).after(id(4));
+    assert_eq!(numbers("acct", after()).await, (vec![id(3)], Some(id(3))));
+    assert_eq!(numbers("nobody", after()).await, (vec![], None));
 }
 
 #[tokio::test]
@@ -352,10 +342,10 @@ async fn keys_outlive_the_process_and_the_server() {
         return;
     };
     let first = store(&server).await;
-    first.insert(record(1), &context()).await.unwrap();
-    first.insert(record(2), &context()).await.unwrap();
+    first.insert(adding(record(1))).await.unwrap();
+    first.insert(adding(record(2))).await.unwrap();
     let revoked = KeyChange::Revoke(Revocation::new(at(1), "lost"));
-    let revoked = first.apply(&id(2), &revoked, &context()).await.unwrap();
+    let revoked = apply(&first, &id(2), &revoked, &context()).await.unwrap();
     drop(first);
     server.restart();
     let second = RedisStore::connect(&server.url()).await.unwrap();
@@ -369,7 +359,7 @@ async fn stores_of_two_prefixes_and_of_two_databases_are_apart() {
         return;
     };
     let one = store(&server).await;
-    one.insert(record(1), &context()).await.unwrap();
+    one.insert(adding(record(1))).await.unwrap();
     let prefixed = options().with_key_prefix("other");
     let two = RedisStore::connect_with(&server.url(), prefixed)
         .await
@@ -380,9 +370,8 @@ async fn stores_of_two_prefixes_and_of_two_databases_are_apart() {
     for other in [two, three] {
         other.migrate().await.unwrap();
         assert_eq!(find(&other, 1).await, None);
-        other.insert(record(1), &context()).await.unwrap();
-        other
-            .apply(&id(1), &KeyChange::Delete, &context())
+        other.insert(adding(record(1))).await.unwrap();
+        apply(&other, &id(1), &KeyChange::Delete, &context())
             .await
             .unwrap();
     }

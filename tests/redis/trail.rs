@@ -3,19 +3,21 @@
 use futures::future::join_all;
 use jiff::Timestamp;
 use tower_api_key::record::{
-    AuditAction, AuditEntry, ChangeContext, ChangeRefused, KeyChange, KeyRecord, KeyUpdate,
-    Metadata, Revocation,
+    AuditAction, AuditEntry, ChangeContext, KeyChange, KeyRecord, KeyUpdate, Metadata, Revocation,
 };
-use tower_api_key::store::{AuditPageRequest, RedisStore, StoreErrorKind};
+use tower_api_key::store::{
+    ActingKey, AuditLog, AuditPageRequest, Insert, Inserted, RedisStore, StoreErrorKind,
+};
+use tower_api_key::testing::apply;
 use tower_api_key::{KeyManager, KeyRegistry, NewKey};
 
 use crate::kit::{
-    RedisServer, assert_empty, assert_fails, at, context, digest, find, id, record, rotation,
-    store, version,
+    RedisServer, adding, assert_empty, assert_fails, at, committing, context, digest, find, id,
+    record, rotation, store, version,
 };
 
-const REVOKED: &str = "the key is revoked, which is never undone";
-const TOO_MANY: &str = "the owner has as many keys as are allowed";
+const CONFLICT: &str = "the key has changed in between";
+const TOO_MANY: &str = "the owner already has 5 keys, the most allowed";
 
 async fn entries(store: &RedisStore, owner: &str) -> Vec<AuditEntry> {
     let page = AuditPageRequest::first(1_000);
@@ -25,7 +27,7 @@ async fn entries(store: &RedisStore, owner: &str) -> Vec<AuditEntry> {
 }
 
 #[tokio::test]
-async fn every_change_writes_one_entry_and_what_is_refused_none() {
+async fn every_change_writes_one_entry_and_what_is_rejected_none() {
     let Some(server) = RedisServer::start() else {
         return;
     };
@@ -36,7 +38,8 @@ async fn every_change_writes_one_entry_and_what_is_refused_none() {
             .with_reason("1{}\n\u{2028}")
     };
     let mut expected = record(1).with_metadata(Metadata::new().with("n}", "\"v\u{0}"));
-    store.insert(expected.clone(), &context(0)).await.unwrap();
+    let insert = Insert::new(expected.clone(), &context(0));
+    store.insert(insert).await.unwrap();
     let mut trail = vec![AuditEntry::of_insert(&expected, &context(0))];
     let changes = [
         KeyChange::Update(KeyUpdate::new().with_name("Reports")),
@@ -51,7 +54,7 @@ async fn every_change_writes_one_entry_and_what_is_refused_none() {
     ];
     for (second, change) in (1..).zip(changes) {
         let after = change.applied_to(&expected).unwrap().unwrap();
-        let context = context(second).with_expected_revision(expected.revision());
+        let context = context(second);
         trail.extend(AuditEntry::of_change(
             &change,
             &expected,
@@ -59,39 +62,33 @@ async fn every_change_writes_one_entry_and_what_is_refused_none() {
             &context,
         ));
         expected = after;
-        let now = store.apply(&id(1), &change, &context).await.unwrap();
+        let now = apply(&store, &id(1), &change, &context).await.unwrap();
         assert_eq!(*now, expected, "{change:?}");
         assert_eq!(find(&store, 1).await.unwrap(), now);
     }
-    let enabled = store.apply(&id(1), &KeyChange::Enable, &context(90)).await;
-    assert_fails(
-        enabled,
-        StoreErrorKind::Refused(ChangeRefused::Revoked),
-        REVOKED,
-    );
     store
-        .insert(expected.clone(), &context(90))
+        .insert(Insert::new(expected.clone(), &context(90)))
         .await
         .unwrap_err();
-    let late = context(90).with_expected_revision(1);
-    let deleted = store.apply(&id(1), &KeyChange::Delete, &late).await;
-    assert_fails(
-        deleted,
-        StoreErrorKind::RevisionMismatch,
-        &format!(
-            "expected revision 1 of the key, found {}",
-            expected.revision()
-        ),
-    );
-    let last = context(91).with_expected_revision(expected.revision());
+    let deletion = committing(&expected, &KeyChange::Delete);
+    let mut late = deletion.clone();
+    late.expected_revision -= 1;
+    let nobody = ActingKey {
+        id: id(99),
+        revision: 1,
+    };
+    for rejected in [late, deletion.with_acting(Some(nobody))] {
+        let deleted = store.commit(rejected).await;
+        assert_fails(deleted, StoreErrorKind::Conflict, CONFLICT);
+    }
+    let last = context(91);
     trail.extend(AuditEntry::of_change(
         &KeyChange::Delete,
         &expected,
         None,
         &last,
     ));
-    store
-        .apply(&id(1), &KeyChange::Delete, &last)
+    apply(&store, &id(1), &KeyChange::Delete, &last)
         .await
         .unwrap();
 
@@ -116,7 +113,7 @@ async fn trails_are_pages_of_exactly_one_owner() {
     for number in 0..10 {
         let owner = ["acct", "a:b{"][number as usize % 2];
         let key = KeyRecord::new(id(number), owner, "CI", at(0));
-        store.insert(key, &context()).await.unwrap();
+        store.insert(adding(key)).await.unwrap();
     }
     for (owner, odd) in [("acct", 0), ("a:b{", 1)] {
         let mut page = AuditPageRequest::first(2);
@@ -138,26 +135,29 @@ async fn trails_are_pages_of_exactly_one_owner() {
 }
 
 #[tokio::test]
-async fn entries_are_forgotten_by_their_time_to_the_microsecond() {
+async fn entries_are_pruned_by_their_time_to_the_microsecond() {
     let Some(server) = RedisServer::start() else {
         return;
     };
     let store = store(&server).await;
     let times = [
-        "-009999-01-02T02:00:00Z",
-        "1969-12-31T23:59:59.999999Z",
         "1970-01-01T00:00:00Z",
+        "1970-01-01T00:00:00.000001Z",
+        "1970-01-01T00:00:00.000002Z",
+        "9999-12-30T21:59:59.999999Z",
     ];
-    let mut times: Vec<Timestamp> = times.map(|time| time.parse().unwrap()).to_vec();
-    times.push(Timestamp::MAX);
+    let times = times.map(|time| time.parse::<Timestamp>().unwrap());
+    let issuing = |number: u32, owner: &str, key: u8, at| {
+        let record = KeyRecord::new(id(number), owner, "CI", at);
+        Insert::new(record, &ChangeContext::new(at)).with_idempotency_key(Some([key; 32]))
+    };
     // Out of order.
     for (number, place) in [(1_u8, 2), (2, 0), (3, 3), (4, 1)] {
-        let context = ChangeContext::new(times[place]).with_idempotency_key([number; 32]);
-        let key = KeyRecord::new(id(number.into()), format!("a:{place}"), "CI", at(0));
-        store.insert(key, &context).await.unwrap();
+        let insert = issuing(number.into(), &format!("a:{place}"), number, times[place]);
+        store.insert(insert).await.unwrap();
     }
     let mut left = 4;
-    for (before, forgotten) in [
+    for (before, deleted) in [
         (times[0], 0),
         (times[1], 1),
         (times[1] + jiff::SignedDuration::from_nanos(999), 0),
@@ -165,53 +165,44 @@ async fn entries_are_forgotten_by_their_time_to_the_microsecond() {
         (times[3], 1),
     ] {
         assert_eq!(
-            store.forget_audit_before(before).await.unwrap(),
-            forgotten,
+            store.prune_audit_before(before).await.unwrap(),
+            deleted,
             "{before}"
         );
-        left -= forgotten;
+        left -= deleted;
         let idempotency = server.command(&["ZCARD", "{tower_api_key}:idempotency"]);
         assert_eq!(idempotency, format!(":{left}\r\n"));
     }
-    let context = ChangeContext::new(at(0));
-    for (number, again) in [(1, 101), (3, 3)] {
-        let context = context.clone().with_idempotency_key([number; 32]);
-        let key = KeyRecord::new(id(100 + u32::from(number)), "a", "CI", at(0));
-        assert_eq!(store.insert(key, &context).await.unwrap().id(), id(again));
-    }
+    let again = store.insert(issuing(101, "a:2", 1, at(0))).await.unwrap();
+    assert_eq!(again, Inserted::Created);
+    let existing = store.get(&id(3)).await.unwrap().unwrap();
+    let again = store.insert(issuing(103, "a:3", 3, at(0))).await.unwrap();
+    assert_eq!(again, Inserted::Existing(existing));
     for number in [1, 2, 3, 4, 101] {
-        store
-            .apply(&id(number), &KeyChange::Delete, &context)
+        apply(&store, &id(number), &KeyChange::Delete, &context())
             .await
             .unwrap();
     }
     let last = entries(&store, "a:3").await;
     let actions: Vec<_> = last.iter().map(AuditEntry::action).collect();
     assert_eq!(actions, [AuditAction::Deleted, AuditAction::Issued]);
-    // All but the entry at the latest time, which nothing is later than.
-    store.forget_audit_before(Timestamp::MAX).await.unwrap();
-    assert_eq!(
-        entries(&store, "a:3").await[0].action(),
-        AuditAction::Issued
-    );
-    server.command(&["DEL", "{tower_api_key}:audit", "{tower_api_key}:audit:a:3"]);
     assert_empty(&server, &store).await;
 }
 
 #[tokio::test]
-async fn much_is_forgotten_in_steps() {
+async fn much_is_pruned_in_steps() {
     let Some(server) = RedisServer::start() else {
         return;
     };
     let store = store(&server).await;
-    for first in (0..2_000).step_by(500) {
-        let records = (first..first + 500).map(record).collect();
-        for inserted in store.insert_many(records, &context()).await {
-            inserted.unwrap();
-        }
+    for inserted in store
+        .insert_many((0..2_000).map(record).map(adding).collect())
+        .await
+    {
+        inserted.unwrap();
     }
     let begun = server.command(&["INFO", "commandstats"]);
-    assert_eq!(store.forget_audit_before(at(1)).await.unwrap(), 2_000);
+    assert_eq!(store.prune_audit_before(at(1)).await.unwrap(), 2_000);
     let done = server.command(&["INFO", "commandstats"]);
     let scripts = |statistics: &str| {
         let line = statistics
@@ -224,9 +215,9 @@ async fn much_is_forgotten_in_steps() {
             .parse::<usize>()
             .unwrap()
     };
-    // And one that finds nothing left; the first may be unknown to the server.
+    // And one that finds nothing left; the server may not know the script at first.
     assert!((5..=6).contains(&(scripts(&done) - scripts(&begun))));
-    assert_eq!(store.forget_audit_before(at(1)).await.unwrap(), 0);
+    assert_eq!(store.prune_audit_before(at(1)).await.unwrap(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -236,67 +227,52 @@ async fn racing_insertions_keep_to_the_limit_and_to_one_key() {
     };
     let stores = [store(&server).await, store(&server).await];
     let revoked = record(900).with_revocation(Some(Revocation::new(at(0), "lost")));
-    stores[0].insert(revoked, &context()).await.unwrap();
+    stores[0].insert(adding(revoked)).await.unwrap();
+    let limited = |number| adding(record(number)).with_max_keys_per_owner(Some(5));
     let insertions = (0..32_u32).map(|number| {
         let store = stores[number as usize % 2].clone();
-        let context = context().with_max_keys_of_owner(5);
-        tokio::spawn(async move { store.insert(record(number), &context).await })
+        tokio::spawn(async move { (id(number), store.insert(limited(number)).await) })
     });
     let mut won = Vec::new();
     for done in join_all(insertions).await {
         match done.unwrap() {
-            Ok(record) => won.push(record.id()),
-            Err(error) => {
-                let kind = StoreErrorKind::Refused(ChangeRefused::TooManyKeys);
-                assert_eq!((error.kind(), &*error.to_string()), (kind, TOO_MANY));
-            }
+            (id, Ok(_)) => won.push(id),
+            (_, rejected) => assert_fails(rejected, StoreErrorKind::TooManyKeys, TOO_MANY),
         }
     }
     assert_eq!(won.len(), 5);
     assert_eq!(entries(&stores[0], "acct_42").await.len(), 6);
     // A revoked key makes room, a disabled one does not, and deleting either counts once.
-    let limit = context().with_max_keys_of_owner(5);
-    let disabled = KeyChange::Disable;
-    stores[0]
-        .apply(&won[0], &disabled, &context())
-        .await
-        .unwrap();
-    stores[0].insert(record(50), &limit).await.unwrap_err();
+    let change = async |id, change| {
+        apply(&stores[0], &id, &change, &context()).await.unwrap();
+    };
+    change(won[0], KeyChange::Disable).await;
+    stores[0].insert(limited(50)).await.unwrap_err();
     let lost = KeyChange::Revoke(Revocation::new(at(1), "lost"));
-    stores[0].apply(&won[0], &lost, &context()).await.unwrap();
-    stores[0].insert(record(50), &limit).await.unwrap();
-    stores[0]
-        .apply(&won[0], &KeyChange::Delete, &context())
-        .await
-        .unwrap();
-    stores[0].insert(record(51), &limit).await.unwrap_err();
-    stores[0]
-        .apply(&won[1], &KeyChange::Delete, &context())
-        .await
-        .unwrap();
-    stores[0].insert(record(51), &limit).await.unwrap();
-    let none = context().with_max_keys_of_owner(u64::MAX);
-    stores[0].insert(record(52), &none).await.unwrap();
-    // The limit and the idempotency key are for one key, not for many.
-    let one = limit.clone().with_idempotency_key([7; 32]);
-    for added in stores[0]
-        .insert_many(vec![record(60), record(61)], &one)
-        .await
-    {
-        added.unwrap();
-    }
+    change(won[0], lost).await;
+    stores[0].insert(limited(50)).await.unwrap();
+    change(won[0], KeyChange::Delete).await;
+    stores[0].insert(limited(51)).await.unwrap_err();
+    change(won[1], KeyChange::Delete).await;
+    stores[0].insert(limited(51)).await.unwrap();
+    let unlimited = adding(record(52)).with_max_keys_per_owner(Some(u64::MAX));
+    stores[0].insert(unlimited).await.unwrap();
 
     let insertions = (100..132_u32).map(|number| {
         let store = stores[number as usize % 2].clone();
-        let context = context().with_idempotency_key([7; 32]);
-        tokio::spawn(async move { store.insert(record(number), &context).await })
+        let insert = adding(record(number)).with_idempotency_key(Some([7; 32]));
+        tokio::spawn(async move { (id(number), store.insert(insert).await) })
     });
-    let mut ids = Vec::new();
+    let (mut created, mut existing) = (Vec::new(), Vec::new());
     for done in join_all(insertions).await {
-        ids.push(done.unwrap().unwrap().id());
+        let (id, answer) = done.unwrap();
+        match answer.unwrap() {
+            Inserted::Created => created.push(id),
+            Inserted::Existing(key) => existing.push(key.id()),
+        }
     }
-    ids.dedup();
-    assert_eq!(ids.len(), 1);
+    existing.dedup();
+    assert_eq!((created.len(), existing), (1, created));
 }
 
 #[tokio::test]
@@ -305,34 +281,46 @@ async fn an_idempotency_key_leads_to_the_key_as_it_is_now() {
         return;
     };
     let store = store(&server).await;
-    let once = context().with_idempotency_key([7; 32]);
+    let once = |record: KeyRecord| adding(record).with_idempotency_key(Some([7; 32]));
     // An insert that fails takes none.
-    store.insert(record(1), &context()).await.unwrap();
-    store.insert(record(1), &once).await.unwrap_err();
-    store.insert(record(2), &once).await.unwrap();
-    let disabled = store
-        .apply(&id(2), &KeyChange::Disable, &once)
+    store.insert(adding(record(1))).await.unwrap();
+    store.insert(once(record(1))).await.unwrap_err();
+    store.insert(once(record(2))).await.unwrap();
+    let disabled = apply(&store, &id(2), &KeyChange::Disable, &context())
         .await
         .unwrap();
-    let limit = once.clone().with_max_keys_of_owner(0);
-    assert_eq!(store.insert(record(1), &limit).await.unwrap(), disabled);
-    assert_eq!(find(&store, 2).await, Some(disabled));
+    let limited = once(record(1)).with_max_keys_per_owner(Some(0));
+    assert_eq!(
+        store.insert(limited).await.unwrap(),
+        Inserted::Existing(disabled)
+    );
+    // Another owner may use the same bytes, and an owner may contain what separates it from them.
+    for (number, owner) in [(60, "acct_7"), (61, ":acct_42")] {
+        let other = KeyRecord::new(id(number), owner, "CI", at(0));
+        let inserted = store.insert(once(other)).await.unwrap();
+        assert_eq!(inserted, Inserted::Created, "{owner}");
+    }
     // With another digest, the key is deleted and comes again.
-    store
-        .apply(&id(2), &KeyChange::Delete, &once)
+    apply(&store, &id(2), &KeyChange::Delete, &context())
         .await
         .unwrap();
     let again = record(2).with_secret_versions([version(1, digest(9))]);
-    assert_eq!(*store.insert(again.clone(), &once).await.unwrap(), again);
+    let inserted = store.insert(once(again)).await.unwrap();
+    assert_eq!(inserted, Inserted::Created);
     // A key that was lost is no answer, and what follows it keeps its idempotency key.
     server.command(&[
         "DEL",
         "{tower_api_key}:key:00000000000000000000000000000002",
     ]);
-    let later = ChangeContext::new(at(9)).with_idempotency_key([7; 32]);
-    assert_eq!(store.insert(record(3), &later).await.unwrap().id(), id(3));
-    store.forget_audit_before(at(5)).await.unwrap();
-    assert_eq!(store.insert(record(4), &once).await.unwrap().id(), id(3));
+    let later = Insert::new(record(3), &ChangeContext::new(at(9)));
+    let later = later.with_idempotency_key(Some([7; 32]));
+    assert_eq!(store.insert(later).await.unwrap(), Inserted::Created);
+    store.prune_audit_before(at(5)).await.unwrap();
+    let third = store.get(&id(3)).await.unwrap().unwrap();
+    assert_eq!(
+        store.insert(once(record(4))).await.unwrap(),
+        Inserted::Existing(third)
+    );
 
     let keys = KeyManager::new(store);
     let new = || NewKey::new("acct_7", "CI").with_idempotency_key("order 4711");

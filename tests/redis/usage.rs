@@ -3,12 +3,13 @@
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use tower_api_key::record::{KeyChange, KeyId};
-use tower_api_key::store::{KeyUse, RedisStore, UsageBatch, UsageBucket};
-use tower_api_key::{KeyRegistry, Scope};
+use tower_api_key::store::{KeyUse, RedisStore, UsageBatch, UsageBucket, UsageStore};
+use tower_api_key::testing::apply;
+use tower_api_key::{KeyRegistry, Scope, ScopeSet};
 
 use crate::kit::{
-    RedisServer, assert_empty, at, batch, context, digest, eventually, id, impatient, record,
-    rotation, store, store_with,
+    RedisServer, adding, assert_empty, at, batch, context, digest, eventually, id, impatient,
+    record, rotation, store, store_with,
 };
 
 fn hour(number: i64) -> Timestamp {
@@ -28,20 +29,18 @@ async fn counts_are_exact_and_added_by_hour_and_version() {
         return;
     };
     let store = store(&server).await;
-    store.insert(record(1), &context()).await.unwrap();
+    store.insert(adding(record(1))).await.unwrap();
     let new = rotation(digest(2), at(20));
-    store.apply(&id(1), &new, &context()).await.unwrap();
+    apply(&store, &id(1), &new, &context()).await.unwrap();
     let most = KeyUse::MAX_COUNT;
     let edge = |text: &str| text.parse::<Timestamp>().unwrap();
     let uses = [
-        KeyUse::new(id(1), 1, Timestamp::MIN).with_allowed(1),
-        KeyUse::new(id(1), 1, edge("1969-12-31T23:59:59.999999Z")).with_refused(2),
-        KeyUse::new(id(1), 2, edge("1970-01-01T00:00:00Z")).with_allowed(3),
+        KeyUse::new(id(1), 2, Timestamp::UNIX_EPOCH).with_allowed(3),
         KeyUse::new(id(1), 1, hour(0))
             .with_allowed(most)
             .with_refused(most),
         KeyUse::new(id(1), 2, hour(0)).with_allowed(most),
-        KeyUse::new(id(1), 1, Timestamp::MAX).with_refused(4),
+        KeyUse::new(id(1), 1, edge("9999-12-30T21:59:59.999999Z")).with_refused(4),
         KeyUse::new(id(1), 1, hour(5)),
         // Neither the version nor the key exists.
         KeyUse::new(id(1), 3, hour(0)).with_allowed(1),
@@ -54,23 +53,23 @@ async fn counts_are_exact_and_added_by_hour_and_version() {
     ];
     store.record_usage(&batch(one_more)).await.unwrap();
     let all = [
-        UsageBucket::new(Timestamp::MIN, 1, 1, 0),
-        UsageBucket::new(edge("1969-12-31T23:00:00Z"), 1, 0, 2),
         UsageBucket::new(Timestamp::UNIX_EPOCH, 2, 3, 0),
         UsageBucket::new(hour(0), 1, most + 1, most),
         UsageBucket::new(hour(0), 2, most, 1),
-        UsageBucket::new(edge("9999-12-30T22:00:00Z"), 1, 0, 4),
+        UsageBucket::new(edge("9999-12-30T21:00:00Z"), 1, 0, 4),
     ];
     assert_eq!(sums(&store, &id(1)).await, all);
     let micro = SignedDuration::from_micros(1);
     for (hours, found) in [
-        (hour(0)..hour(1), &all[3..5]),
-        (hour(0)..hour(0) + micro, &all[3..5]),
-        (hour(0) + micro..Timestamp::MAX, &all[5..]),
-        (Timestamp::UNIX_EPOCH..hour(0), &all[2..3]),
+        (hour(0)..hour(1), &all[1..3]),
+        (hour(0)..hour(0) + micro, &all[1..3]),
+        (hour(0) + micro..Timestamp::MAX, &all[3..]),
+        (Timestamp::UNIX_EPOCH..hour(0), &all[..1]),
         (Timestamp::MIN..Timestamp::MIN, &all[..0]),
-        (Timestamp::MIN..Timestamp::MIN + micro, &all[..1]),
-        (Timestamp::MIN + micro..Timestamp::UNIX_EPOCH, &all[1..2]),
+        (
+            Timestamp::UNIX_EPOCH..Timestamp::UNIX_EPOCH + micro,
+            &all[..1],
+        ),
         (hour(1)..hour(0), &all[..0]),
     ] {
         let read = store.usage(&id(1), hours.clone()).await.unwrap();
@@ -79,27 +78,25 @@ async fn counts_are_exact_and_added_by_hour_and_version() {
     assert_eq!(sums(&store, &id(2)).await, []);
     assert_eq!(
         store.get(&id(1)).await.unwrap().unwrap().last_used_at(),
-        Some(Timestamp::MAX - SignedDuration::from_nanos(999))
+        Some(edge("9999-12-30T21:59:59.999999Z"))
     );
 
     // A version that a rotation drops keeps its sums; a deleted key does not.
     for number in 3..=9 {
         let change = rotation(digest(number), at(5));
-        store.apply(&id(1), &change, &context()).await.unwrap();
+        apply(&store, &id(1), &change, &context()).await.unwrap();
     }
     assert_eq!(sums(&store, &id(1)).await, all);
-    store
-        .apply(&id(1), &KeyChange::Delete, &context())
+    apply(&store, &id(1), &KeyChange::Delete, &context())
         .await
         .unwrap();
     assert_eq!(sums(&store, &id(1)).await, []);
-    store.insert(record(1), &context()).await.unwrap();
+    store.insert(adding(record(1))).await.unwrap();
     assert_eq!(sums(&store, &id(1)).await, []);
-    store
-        .apply(&id(1), &KeyChange::Delete, &context())
+    apply(&store, &id(1), &KeyChange::Delete, &context())
         .await
         .unwrap();
-    assert_eq!(store.forget_usage_before(Timestamp::MAX).await.unwrap(), 0);
+    assert_eq!(store.prune_usage_before(Timestamp::MAX).await.unwrap(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -109,7 +106,7 @@ async fn a_batch_is_counted_once_however_often_it_is_sent() {
     };
     let stores = [store(&server).await, store(&server).await];
     for number in 1..=50 {
-        stores[0].insert(record(number), &context()).await.unwrap();
+        stores[0].insert(adding(record(number))).await.unwrap();
     }
     for sequence in [1, 2, 1 << 53, u64::MAX] {
         let uses = (1..=50).map(|number| KeyUse::new(id(number), 1, hour(0)).with_allowed(3));
@@ -122,7 +119,7 @@ async fn a_batch_is_counted_once_however_often_it_is_sent() {
             sent.unwrap().unwrap();
         }
     }
-    // Of a lower or an equal number, all is left out.
+    // A batch with a lower or equal number is ignored.
     let late = KeyUse::new(id(1), 1, hour(7)).with_allowed(1);
     for sequence in [0, 1, u64::MAX] {
         let batch = UsageBatch::new([9; 16], sequence, [late.clone()]);
@@ -150,7 +147,7 @@ async fn a_batch_whose_answer_is_lost_may_be_sent_again() {
         return;
     };
     let store = store_with(&server, impatient()).await;
-    store.insert(record(1), &context()).await.unwrap();
+    store.insert(adding(record(1))).await.unwrap();
     for sequence in 1..=3 {
         let used = KeyUse::new(id(1), 1, hour(0)).with_allowed(5);
         let batch = UsageBatch::new([9; 16], sequence, [used]);
@@ -172,7 +169,7 @@ async fn sums_and_writers_are_forgotten_in_steps() {
     let store = store(&server).await;
     let long = 1_300;
     for number in 1..=3 {
-        store.insert(record(number), &context()).await.unwrap();
+        store.insert(adding(record(number))).await.unwrap();
     }
     // One key in many hours, and a batch of many uses; others in one.
     let writer = |number| [number; 16];
@@ -201,36 +198,59 @@ async fn sums_and_writers_are_forgotten_in_steps() {
             .all(|sum| sum.allowed() == 2 && sum.refused() == 0)
     );
 
-    assert_eq!(store.forget_usage_before(hour(0)).await.unwrap(), 0);
-    assert_eq!(store.forget_usage_before(hour(1)).await.unwrap(), 1);
+    assert_eq!(store.prune_usage_before(hour(0)).await.unwrap(), 0);
+    assert_eq!(store.prune_usage_before(hour(1)).await.unwrap(), 1);
     let micro = SignedDuration::from_micros(1);
-    assert_eq!(store.forget_usage_before(hour(1) + micro).await.unwrap(), 2);
+    assert_eq!(store.prune_usage_before(hour(1) + micro).await.unwrap(), 2);
     let left = sums(&store, &id(2)).await;
-    assert_eq!(left, [UsageBucket::new(hour(3), 1, 0, 1)]);
+    assert_eq!(
+        left,
+        [UsageBucket::new(hour(3), 1, 0, 1).with_scopes(Scope::READ)]
+    );
     // The first writer was heard of at the last hour, the second at the third.
     let writers = || server.command(&["HLEN", "{tower_api_key}:writers"]);
     assert_eq!(writers(), ":2\r\n");
-    assert_eq!(store.forget_usage_before(hour(3)).await.unwrap(), 2);
+    assert_eq!(store.prune_usage_before(hour(3)).await.unwrap(), 2);
     assert_eq!(writers(), ":2\r\n");
-    assert_eq!(store.forget_usage_before(hour(3) + micro).await.unwrap(), 2);
+    assert_eq!(store.prune_usage_before(hour(3) + micro).await.unwrap(), 2);
     assert_eq!(writers(), ":1\r\n");
     // An hour that was forgotten may come again.
     store.record_usage(&second).await.unwrap();
-    assert_eq!(store.forget_usage_before(hour(1_000)).await.unwrap(), 998);
+    assert_eq!(store.prune_usage_before(hour(1_000)).await.unwrap(), 998);
     store.record_usage(&first).await.unwrap();
     assert_eq!(sums(&store, &id(1)).await.len(), 300);
-    assert_eq!(
-        store.forget_usage_before(Timestamp::MAX).await.unwrap(),
-        300
-    );
+    assert_eq!(store.prune_usage_before(Timestamp::MAX).await.unwrap(), 300);
     let key = store.get(&id(1)).await.unwrap().unwrap();
     assert_eq!(key.last_used_at(), Some(hour(long - 1)));
     for number in 1..=3 {
         let deletion = KeyChange::Delete;
-        store
-            .apply(&id(number), &deletion, &context())
+        apply(&store, &id(number), &deletion, &context())
             .await
             .unwrap();
     }
     assert_empty(&server, &store).await;
+}
+
+#[tokio::test]
+async fn a_bucket_has_the_union_of_the_scopes() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let store = store(&server).await;
+    store.insert(adding(record(1))).await.unwrap();
+    let scopes = |names: &str| names.parse::<ScopeSet>().unwrap();
+    // One scope is a part of another.
+    for names in ["read", "a:read", "read re", "", "a:read write"] {
+        let used = KeyUse::new(id(1), 1, hour(0)).with_exercised(scopes(names));
+        store.record_usage(&batch([used])).await.unwrap();
+    }
+    let used = KeyUse::new(id(1), 1, hour(1)).with_allowed(1);
+    store.record_usage(&batch([used])).await.unwrap();
+    let expected = [
+        UsageBucket::new(hour(0), 1, 0, 0).with_scopes(scopes("a:read re read write")),
+        UsageBucket::new(hour(1), 1, 1, 0),
+    ];
+    assert_eq!(sums(&store, &id(1)).await, expected);
+    assert_eq!(store.prune_usage_before(hour(1)).await.unwrap(), 1);
+    assert_eq!(sums(&store, &id(1)).await, expected[1..]);
 }

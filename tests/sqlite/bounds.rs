@@ -16,7 +16,8 @@ use tower_api_key::store::{
 };
 
 use super::kit::{
-    Directory, PATIENCE, apply, assert_fails, at, context, eventually, find, id, record,
+    Directory, PATIENCE, apply, assert_fails, at, commit, eventually, find, id, insert, inserts,
+    record, try_apply,
 };
 
 /// Takes the write lock of the file until it is dropped.
@@ -40,28 +41,28 @@ async fn a_full_queue_refuses_at_once_and_what_was_queued_is_done() {
     let mut waiting = Vec::new();
     while waiting.len() < 3 {
         let number = u32::try_from(waiting.len()).unwrap();
-        let mut insert = store.insert(record(number), context());
-        if poll!(&mut insert).is_pending() {
-            waiting.push(insert);
+        let mut added = store.insert(insert(record(number)));
+        if poll!(&mut added).is_pending() {
+            waiting.push(added);
         }
     }
-    let refused = store.insert(record(3), context()).await;
+    let refused = store.insert(insert(record(3))).await;
     let message = format!(
-        "expected fewer than 2 waiting calls of the database {}",
+        "2 calls are waiting, the most allowed, for the database {}",
         directory.name()
     );
     assert_fails(refused, StoreErrorKind::Overloaded, &message);
-    let many = store.insert_many(vec![record(9)], context()).await;
+    let many = store.insert_many(inserts(vec![record(9)])).await;
     assert_eq!(
         many[0].as_ref().unwrap_err().kind(),
         StoreErrorKind::Overloaded
     );
-    // Look-ups and lists have a queue and connections of their own.
+    // Lookups and lists have a queue and connections of their own.
     assert_eq!(find(&store, 0).await, None);
     assert_eq!(store.get(&id(0)).await.unwrap(), None);
     drop(locked);
-    for (number, insert) in (0..).zip(waiting) {
-        insert.await.unwrap();
+    for (number, added) in (0..).zip(waiting) {
+        added.await.unwrap();
         assert_eq!(*find(&store, number).await.unwrap(), record(number));
     }
 }
@@ -95,18 +96,15 @@ async fn a_change_that_has_not_begun_at_its_deadline_is_never_made() {
     });
     let listener: Arc<dyn FeedListener> = gate.clone();
     store.watch(Arc::downgrade(&listener));
-    let mut insert = store.insert(record(1), context());
-    assert!(poll!(&mut insert).is_pending());
+    let mut added = store.insert(insert(record(1)));
+    assert!(poll!(&mut added).is_pending());
     eventually("the thread is held", || {
         gate.is_reached.load(Ordering::SeqCst)
     });
-    let message = format!(
-        "expected an answer within 1s, found none, of the database {}",
-        directory.name()
-    );
-    let late = store.apply(&id(1), &KeyChange::Disable, context()).await;
+    let message = format!("the database {} did not answer within 1s", directory.name());
+    let late = try_apply(&store, 1, &KeyChange::Disable).await;
     assert_fails(late, StoreErrorKind::TimedOut, &message);
-    drop(insert);
+    drop(added);
     drop(open);
     // It waits for the thread, and so for all that was called for.
     drop(store);
@@ -114,24 +112,22 @@ async fn a_change_that_has_not_begun_at_its_deadline_is_never_made() {
 }
 
 #[tokio::test]
-async fn a_change_that_timed_out_undoes_nothing_that_another_did_afterwards() {
+async fn changes_that_timed_out_before_the_lock_are_never_made() {
     let directory = Directory::new();
     let other = directory.store().await;
-    other.insert(record(1), context()).await.unwrap();
+    other.insert(insert(record(1))).await.unwrap();
     let disabled = apply(&other, 1, &KeyChange::Disable).await;
     let options = patient().with_deadline(Duration::from_secs(1));
     let store = SqliteStore::connect_with(&directory.url(), options).await;
     let store = store.unwrap();
     let locked = lock(&directory);
-    let key = id(1);
-    // All wait for the lock or for each other; the last would let the key in again.
-    let before = (0..4).map(|_| store.apply(&key, &KeyChange::Disable, context()));
-    let enable = store.apply(&key, &KeyChange::Enable, context());
-    for change in join_all(before.chain([enable])).await {
+    // All wait for the lock or for each other; the first that is made lets the key in again.
+    let enable = (0..5).map(|_| store.commit(commit(&disabled, &KeyChange::Enable)));
+    for change in join_all(enable).await {
         assert_eq!(change.unwrap_err().kind(), StoreErrorKind::TimedOut);
     }
     drop(locked);
-    assert_eq!(apply(&other, 1, &KeyChange::Disable).await, disabled);
+    // It waits for the thread, and so for all that was called for.
     drop(store);
     assert_eq!(find(&other, 1).await.unwrap(), disabled);
 }
@@ -141,13 +137,13 @@ async fn a_lock_that_is_not_given_up_fails_the_change_and_nothing_else() {
     let directory = Directory::new();
     let options = SqliteOptions::new().with_busy_timeout(Duration::from_millis(30));
     let store = directory.store_with(options).await;
-    store.insert(record(1), context()).await.unwrap();
+    store.insert(insert(record(1))).await.unwrap();
     let locked = lock(&directory);
     let message = format!(
-        "expected the lock of the database {}, found it held by another",
+        "another connection has locked the database {}",
         directory.name()
     );
-    let changed = store.apply(&id(1), &KeyChange::Disable, context()).await;
+    let changed = try_apply(&store, 1, &KeyChange::Disable).await;
     assert_fails(changed, StoreErrorKind::TimedOut, &message);
     assert_eq!(*find(&store, 1).await.unwrap(), record(1));
     drop(locked);
@@ -158,20 +154,19 @@ async fn a_lock_that_is_not_given_up_fails_the_change_and_nothing_else() {
 async fn a_change_is_made_whole_even_if_nobody_waits_for_it() {
     let directory = Directory::new();
     let store = directory.store_with(patient()).await;
-    store.insert(record(1), context()).await.unwrap();
+    store.insert(insert(record(1))).await.unwrap();
     let locked = lock(&directory);
     {
         let revoke = KeyChange::Revoke(Revocation::new(at(1), "lost"));
-        let id = id(1);
-        let mut dropped = pin!(store.apply(&id, &revoke, context()));
+        let mut dropped = pin!(store.commit(commit(&record(1), &revoke)));
         assert!(poll!(&mut dropped).is_pending());
-        let mut dropped = pin!(store.insert(record(2), context()));
+        let mut dropped = pin!(store.insert(insert(record(2))));
         assert!(poll!(&mut dropped).is_pending());
     }
     // A call that was never polled changes nothing.
-    drop(store.insert(record(3), context()));
+    drop(store.insert(insert(record(3))));
     drop(locked);
-    store.insert(record(4), context()).await.unwrap();
+    store.insert(insert(record(4))).await.unwrap();
     assert!(find(&store, 1).await.unwrap().revocation().is_some());
     assert_eq!(*find(&store, 2).await.unwrap(), record(2));
     assert_eq!(find(&store, 3).await, None);
@@ -184,7 +179,7 @@ async fn the_last_clone_finishes_what_was_called_for_and_closes_the_file() {
     let clone = store.clone();
     let locked = lock(&directory);
     {
-        let mut dropped = pin!(clone.insert(record(1), context()));
+        let mut dropped = pin!(clone.insert(insert(record(1))));
         assert!(poll!(&mut dropped).is_pending());
     }
     drop(store);

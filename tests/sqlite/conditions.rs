@@ -1,111 +1,122 @@
-//! What must hold for an insert or a change, also when many come at once.
-
-use std::sync::Arc;
+//! What must hold for an insert or a commit, also when many come at once by two stores of one file.
 
 use futures::future::join_all;
 use tower_api_key::KeyRegistry;
-use tower_api_key::record::{
-    ChangeContext, ChangeRefused, KeyChange, KeyRecord, KeyUpdate, Revocation,
+use tower_api_key::record::{ChangeContext, KeyChange, KeyRecord, KeyUpdate, Revocation};
+use tower_api_key::store::{
+    ActingKey, AuditLog, Insert, Inserted, SqliteStore, StoreError, StoreErrorKind,
 };
-use tower_api_key::store::{SqliteStore, StoreError, StoreErrorKind};
 
 use super::kit::{
-    Directory, OWNER, apply, assert_fails, at, context, find, id, record, rows, version,
+    Directory, apply, assert_fails, at, commit, find, id, insert, record, rows, version,
 };
 
 /// What becomes of inserts at once, by two stores in turn.
 async fn insert_at_once(
     stores: &[SqliteStore; 2],
-    records: impl IntoIterator<Item = KeyRecord>,
-    context: &ChangeContext,
-) -> Vec<Result<Arc<KeyRecord>, StoreError>> {
-    let inserts = records.into_iter().enumerate().map(|(task, record)| {
-        let (store, context) = (stores[task % 2].clone(), context.clone());
-        tokio::spawn(async move { store.insert(record, &context).await })
+    inserts: impl IntoIterator<Item = Insert>,
+) -> Vec<Result<Inserted, StoreError>> {
+    let inserts = inserts.into_iter().enumerate().map(|(task, insert)| {
+        let store = stores[task % 2].clone();
+        tokio::spawn(async move { store.insert(insert).await })
     });
     let inserts = join_all(inserts).await.into_iter();
     inserts.map(Result::unwrap).collect()
 }
 
-#[tokio::test]
-async fn a_change_is_made_only_of_the_expected_revision() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_of_many_commits_of_a_revision_is_made() {
     let directory = Directory::new();
-    let store = directory.store().await;
-    store.insert(record(1), context()).await.unwrap();
-    let first = record(1).revision();
-    let expecting = |revision| context().clone().with_expected_revision(revision);
-    let (key, now, then) = (id(1), expecting(first), expecting(first + 1));
-    let disabled = store.apply(&key, &KeyChange::Disable, &now).await.unwrap();
-    assert_eq!(disabled.revision(), first + 1);
-    for change in [KeyChange::Enable, KeyChange::Disable, KeyChange::Delete] {
-        let late = store.apply(&key, &change, &now).await;
-        let message = format!("expected revision {first} of the key, found {}", first + 1);
-        assert_fails(late, StoreErrorKind::RevisionMismatch, &message);
+    let stores = [directory.store().await, directory.store().await];
+    stores[0].insert(insert(record(1))).await.unwrap();
+    for _ in 0..10 {
+        let before = find(&stores[1], 1).await.unwrap();
+        let commits = (0..8).map(|task| {
+            let store = stores[task % 2].clone();
+            let name = format!("{task} {}", before.name());
+            let change = KeyChange::Update(KeyUpdate::new().with_name(name));
+            let commit = commit(&before, &change);
+            let next = commit.next.clone();
+            tokio::spawn(async move { store.commit(commit).await.map(|()| next) })
+        });
+        let answers = join_all(commits).await.into_iter().map(Result::unwrap);
+        let (made, late): (Vec<_>, Vec<_>) = answers.partition(Result::is_ok);
+        assert_eq!((made.len(), late.len()), (1, 7));
+        for late in late {
+            let message = "the key has changed in between";
+            assert_fails(late, StoreErrorKind::Conflict, message);
+        }
+        let after = find(&stores[0], 1).await;
+        assert_eq!(made.into_iter().next().unwrap().unwrap(), after);
     }
-    assert_eq!(find(&store, 1).await.unwrap(), disabled);
-    store.apply(&key, &KeyChange::Delete, &then).await.unwrap();
+    assert_eq!(rows(&directory, "audit"), 11);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn one_of_many_changes_of_a_revision_is_made() {
+async fn no_insert_follows_a_change_of_its_acting_key() {
     let directory = Directory::new();
     let stores = [directory.store().await, directory.store().await];
-    stores[0].insert(record(1), context()).await.unwrap();
-    for _ in 0..10 {
-        let before = find(&stores[1], 1).await.unwrap();
-        let expecting = context().clone().with_expected_revision(before.revision());
-        let changes = (0..8).map(|task| {
-            let (store, context) = (stores[task % 2].clone(), expecting.clone());
-            let name = format!("{task} {}", before.name());
-            let change = KeyChange::Update(KeyUpdate::new().with_name(name));
-            tokio::spawn(async move { store.apply(&id(1), &change, &context).await })
-        });
-        let answers = join_all(changes).await.into_iter().map(Result::unwrap);
-        let (made, late): (Vec<_>, Vec<_>) = answers.partition(Result::is_ok);
-        assert_eq!((made.len(), late.len()), (1, 7));
-        let after = find(&stores[0], 1).await.unwrap();
-        assert_eq!(after.revision(), before.revision() + 1);
-        assert_eq!(*made[0].as_ref().unwrap(), after);
+    for round in 0..20 {
+        let (acting, new) = (record(2 * round), record(2 * round + 1));
+        stores[0].insert(insert(acting.clone())).await.unwrap();
+        let unchanged = ActingKey {
+            id: acting.id(),
+            revision: acting.revision(),
+        };
+        let revoke = KeyChange::Revoke(Revocation::new(at(1), "lost"));
+        let revoked = stores[0].commit(commit(&acting, &revoke));
+        let added = stores[1].insert(insert(new).with_acting(Some(unchanged)));
+        let (revoked, added) = tokio::join!(revoked, added);
+        revoked.unwrap();
+        // Whichever comes first, the trail ends with the revocation.
+        let last = "SELECT action FROM tower_api_key_audit ORDER BY number DESC LIMIT 1";
+        let last = directory.other().query_row(last, [], |row| row.get(0));
+        let last: String = last.unwrap();
+        assert_eq!(last, "revoked");
+        let found = find(&stores[0], 2 * round + 1).await;
+        assert_eq!(found.is_some(), added.is_ok());
+        let kind = added.err().map(|error| error.kind());
+        assert!(kind.is_none_or(|kind| kind == StoreErrorKind::Conflict));
+        let again = insert(record(1_000)).with_acting(Some(unchanged));
+        let again = stores[1].insert(again).await;
+        assert_eq!(again.unwrap_err().kind(), StoreErrorKind::Conflict);
     }
-    assert_eq!(rows(&directory, "audit"), 11);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_owner_gets_more_keys_than_are_allowed() {
     let directory = Directory::new();
     let stores = [directory.store().await, directory.store().await];
-    let at_most = |count| context().clone().with_max_keys_of_owner(count);
+    let at_most = |count, number| insert(record(number)).with_max_keys_per_owner(Some(count));
     // Neither a revoked key counts, nor one of somebody else.
     let gone = record(90).with_revocation(Some(Revocation::new(at(1), "lost")));
     let theirs = KeyRecord::new(id(91), "acct", "CI", at(0));
     let disabled = record(92).with_disabled(true).with_expires_at(Some(at(1)));
     for other in [gone, theirs, disabled] {
-        stores[0].insert(other, context()).await.unwrap();
+        stores[0].insert(insert(other)).await.unwrap();
     }
-    let answers = insert_at_once(&stores, (0..12).map(record), &at_most(5)).await;
-    let (added, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
-    assert_eq!((added.len(), refused.len()), (4, 8));
-    for refused in refused {
-        let kind = StoreErrorKind::Refused(ChangeRefused::TooManyKeys);
-        assert_fails(refused, kind, "the owner has as many keys as are allowed");
+    let inserts = (0..12).map(|number| at_most(5, number));
+    let answers = insert_at_once(&stores, inserts).await;
+    let rejected: Vec<_> = answers.into_iter().filter(Result::is_err).collect();
+    assert_eq!(rejected.len(), 8);
+    for rejected in rejected {
+        let message = "the owner already has 5 keys, the most allowed";
+        assert_fails(rejected, StoreErrorKind::TooManyKeys, message);
     }
     assert_eq!(rows(&directory, "keys"), 7);
     assert_eq!(rows(&directory, "audit"), 7);
-    let none = stores[0].insert(record(50), &at_most(0)).await;
-    assert_eq!(
-        none.unwrap_err().kind(),
-        StoreErrorKind::Refused(ChangeRefused::TooManyKeys)
-    );
-    // An import does not mind.
-    let many = stores[0].insert_many(vec![record(60)], &at_most(0)).await;
-    assert!(many[0].is_ok());
-    let all = stores[0].insert(record(61), &at_most(u64::MAX)).await;
-    all.unwrap();
+    let many = vec![at_most(0, 50), at_most(6, 60), at_most(6, 61)];
+    let many = stores[0].insert_many(many).await;
+    let kinds: Vec<_> = many
+        .iter()
+        .map(|answer| answer.as_ref().err().map(StoreError::kind))
+        .collect();
+    let too_many = Some(StoreErrorKind::TooManyKeys);
+    assert_eq!(kinds, [too_many, None, too_many]);
+    stores[0].insert(at_most(u64::MAX, 62)).await.unwrap();
     let revoke = KeyChange::Revoke(Revocation::new(at(1), "lost"));
-    let first = added[0].as_ref().unwrap().id();
-    stores[1].apply(&first, &revoke, context()).await.unwrap();
-    let seventh = stores[1].insert(record(62), &at_most(7)).await;
-    seventh.unwrap();
+    apply(&stores[1], 62, &revoke).await;
+    stores[1].insert(at_most(7, 63)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -113,16 +124,21 @@ async fn one_of_many_inserts_with_an_idempotency_key_adds_and_all_get_its_key() 
     let directory = Directory::new();
     let stores = [directory.store().await, directory.store().await];
     for round in 0..10 {
-        let octet = u8::try_from(round).unwrap();
-        let once = context().clone().with_idempotency_key([octet; 32]);
-        let records = (0..8).map(|task| record(1 + 10 * round + task));
-        let answers = insert_at_once(&stores, records, &once).await;
-        let first = answers[0].as_ref().unwrap();
-        assert!(
-            answers
-                .iter()
-                .all(|answer| answer.as_ref().unwrap() == first)
-        );
+        let byte = u8::try_from(round).unwrap();
+        let inserts = (0..8).map(|task| {
+            insert(record(1 + 10 * round + task)).with_idempotency_key(Some([byte; 32]))
+        });
+        let answers = insert_at_once(&stores, inserts).await;
+        let mut ids: Vec<_> = answers
+            .into_iter()
+            .filter_map(|answer| match answer.unwrap() {
+                Inserted::Existing(record) => Some(record.id()),
+                Inserted::Created => None,
+            })
+            .collect();
+        assert_eq!(ids.len(), 7);
+        ids.dedup();
+        assert_eq!(ids.len(), 1);
         let expected = i64::from(round) + 1;
         let count = (rows(&directory, "keys"), rows(&directory, "audit"));
         assert_eq!(count, (expected, expected));
@@ -130,42 +146,43 @@ async fn one_of_many_inserts_with_an_idempotency_key_adds_and_all_get_its_key() 
 }
 
 #[tokio::test]
-async fn an_idempotency_key_leads_to_the_key_as_it_is_until_it_is_forgotten() {
+async fn an_idempotency_key_leads_to_the_key_as_it_is_until_it_is_pruned() {
     let directory = Directory::new();
     let store = directory.store().await;
-    let once = |second| ChangeContext::new(at(second)).with_idempotency_key([1; 32]);
+    let once = |record, second| {
+        Insert::new(record, &ChangeContext::new(at(second))).with_idempotency_key(Some([1; 32]))
+    };
     // An insert that fails takes none.
-    store.insert(record(1), context()).await.unwrap();
+    store.insert(insert(record(1))).await.unwrap();
     let taken = record(2).with_secret_versions([version(1, 1)]);
-    store.insert(taken, &once(0)).await.unwrap_err();
+    store.insert(once(taken, 0)).await.unwrap_err();
     assert_eq!(rows(&directory, "idempotency"), 0);
 
-    let full = once(10).with_max_keys_of_owner(2);
-    store.insert(record(2), &full).await.unwrap();
+    store.insert(once(record(2), 10)).await.unwrap();
     let disabled = apply(&store, 2, &KeyChange::Disable).await;
+    let existing = Inserted::Existing(disabled);
     drop(store);
     let store = directory.store().await;
     // Neither the limit nor what the record holds matters then.
-    assert_eq!(store.insert(record(3), &full).await.unwrap(), disabled);
-    assert_eq!(store.insert(record(2), &once(99)).await.unwrap(), disabled);
+    let full = once(record(3), 10).with_max_keys_per_owner(Some(2));
+    assert_eq!(store.insert(full).await.unwrap(), existing);
+    assert_eq!(store.insert(once(record(2), 99)).await.unwrap(), existing);
+    let many = store.insert_many(vec![once(record(4), 10)]).await;
+    assert_eq!(*many[0].as_ref().unwrap(), existing);
     assert_eq!(store.get(&id(3)).await.unwrap(), None);
-    let many = store.insert_many(vec![record(4)], &full).await;
-    assert_eq!(many[0].as_ref().unwrap().id(), id(4));
+    // To another owner it is another.
+    let theirs = KeyRecord::new(id(5), "acct", "CI", at(0));
+    let theirs = store.insert(once(theirs, 20)).await;
+    assert_eq!(theirs.unwrap(), Inserted::Created);
 
-    store.forget_audit_before(at(10)).await.unwrap();
-    assert_eq!(store.insert(record(3), &full).await.unwrap(), disabled);
-    store.forget_audit_before(at(11)).await.unwrap();
-    assert_eq!(
-        store.insert(record(3), &once(20)).await.unwrap().id(),
-        id(3)
-    );
+    store.prune_audit_before(at(10)).await.unwrap();
+    assert_eq!(store.insert(once(record(3), 20)).await.unwrap(), existing);
+    store.prune_audit_before(at(11)).await.unwrap();
+    let created = store.insert(once(record(3), 20)).await;
+    assert_eq!(created.unwrap(), Inserted::Created);
 
     apply(&store, 3, &KeyChange::Delete).await;
-    assert_eq!(rows(&directory, "idempotency"), 0);
-    assert_eq!(
-        store.insert(record(5), &once(20)).await.unwrap().id(),
-        id(5)
-    );
-    let owner = store.get(&id(5)).await.unwrap().unwrap();
-    assert_eq!(owner.owner(), OWNER);
+    assert_eq!(rows(&directory, "idempotency"), 1);
+    let created = store.insert(once(record(6), 20)).await;
+    assert_eq!(created.unwrap(), Inserted::Created);
 }

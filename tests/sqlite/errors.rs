@@ -6,16 +6,16 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
-use jiff::Timestamp;
 use tower_api_key::record::KeyChange;
 use tower_api_key::store::{
-    AuditPageRequest, KeyUse, PageRequest, ScopeUse, SqliteStore, StoreError, StoreErrorKind,
-    UsageBatch, UsageBucket,
+    AuditLog, AuditPageRequest, KeyUse, PageRequest, SqliteStore, StoreError, StoreErrorKind,
+    UsageBatch, UsageStore,
 };
-use tower_api_key::{KeyRegistry, KeyStore, Scope};
+use tower_api_key::{KeyRegistry, KeyStore};
 
 use super::kit::{
-    Directory, Guard, assert_fails, at, child, context, database_of_child, digest, id, record,
+    Directory, Guard, assert_fails, at, child, commit, database_of_child, digest, id, insert,
+    inserts, record,
 };
 
 async fn connect(path: &Path) -> Result<SqliteStore, StoreError> {
@@ -66,32 +66,31 @@ async fn failures(store: &SqliteStore) -> Vec<(StoreErrorKind, String)> {
     let batch = UsageBatch::new([1; 16], 1, [KeyUse::new(id(1), 1, at(0))]);
     let errors = [
         store.find(&digest(1)).await.unwrap_err(),
-        store.find_now(&digest(1)).unwrap().unwrap_err(),
+        store.try_find(&digest(1)).unwrap().unwrap_err(),
         store.get(&id(1)).await.unwrap_err(),
         store
             .list("acct_42", &PageRequest::default())
             .await
             .unwrap_err(),
-        store.insert(record(1), context()).await.unwrap_err(),
+        store.insert(insert(record(1))).await.unwrap_err(),
         store
-            .insert_many(vec![record(1)], context())
+            .insert_many(inserts(vec![record(1)]))
             .await
             .pop()
             .unwrap()
             .unwrap_err(),
         store
-            .apply(&id(1), &KeyChange::Disable, context())
+            .commit(commit(&record(1), &KeyChange::Disable))
             .await
             .unwrap_err(),
         store.record_usage(&batch).await.unwrap_err(),
         store.usage(&id(1), at(0)..at(1)).await.unwrap_err(),
-        store.scope_uses(&id(1)).await.unwrap_err(),
-        store.forget_usage_before(at(0)).await.unwrap_err(),
+        store.prune_usage_before(at(0)).await.unwrap_err(),
         store
             .audit("acct_42", &AuditPageRequest::default())
             .await
             .unwrap_err(),
-        store.forget_audit_before(at(0)).await.unwrap_err(),
+        store.prune_audit_before(at(0)).await.unwrap_err(),
     ];
     let errors = errors.iter();
     errors
@@ -104,8 +103,7 @@ async fn calls_before_the_tables_are_there_say_so() {
     let directory = Directory::new();
     let store = SqliteStore::connect(&directory.url()).await.unwrap();
     let message = format!(
-        "expected the tables of version 2, found none with the name tower_api_key_keys, in the \
-         database {}; call migrate() first",
+        "the database {} has no table tower_api_key_keys; call migrate() first",
         directory.name()
     );
     for failure in failures(&store).await {
@@ -113,45 +111,19 @@ async fn calls_before_the_tables_are_there_say_so() {
     }
     store.migrate().await.unwrap();
     store.migrate().await.unwrap();
-    store.insert(record(1), context()).await.unwrap();
+    store.insert(insert(record(1))).await.unwrap();
     assert!(store.find(&digest(1)).await.unwrap().is_some());
 }
 
-/// Tables of version 1 had no exercised scopes.
 #[tokio::test]
-async fn tables_of_the_first_version_are_brought_to_the_newest() {
+async fn tables_may_be_made_by_hand() {
     let directory = Directory::new();
-    let used = KeyUse::new(id(1), 1, at(0))
-        .with_allowed(1)
-        .with_exercised(Scope::READ);
-    let batch = |sequence| UsageBatch::new([1; 16], sequence, [used.clone()]);
-    let store = directory.store().await;
-    store.insert(record(1), context()).await.unwrap();
-    store.record_usage(&batch(1)).await.unwrap();
-    drop(store);
-    directory
-        .other()
-        .execute_batch(
-            "DROP TABLE tower_api_key_scope_uses; \
-             UPDATE tower_api_key_meta SET value = 1 WHERE name = 'schema_version'",
-        )
-        .unwrap();
+    let tables = include_str!("../../src/store/sqlite/schema/tables.sql");
+    directory.other().execute_batch(tables).unwrap();
     let store = SqliteStore::connect(&directory.url()).await.unwrap();
-    let message = format!(
-        "expected the tables of version 2, found version 1, in the database {}; call migrate() \
-         first",
-        directory.name()
-    );
-    for failure in failures(&store).await {
-        assert_eq!(failure, (StoreErrorKind::Misconfigured, message.clone()));
-    }
+    store.insert(insert(record(1))).await.unwrap();
     store.migrate().await.unwrap();
-    assert_eq!(store.scope_uses(&id(1)).await.unwrap(), []);
-    store.record_usage(&batch(2)).await.unwrap();
-    let expected = ScopeUse::new(Scope::READ, at(0), at(0));
-    assert_eq!(store.scope_uses(&id(1)).await.unwrap(), [expected]);
-    let sums = store.usage(&id(1), Timestamp::MIN..Timestamp::MAX).await;
-    assert_eq!(sums.unwrap(), [UsageBucket::new(at(0), 1, 2, 0)]);
+    assert!(store.find(&digest(1)).await.unwrap().is_some());
 }
 
 #[tokio::test]
@@ -160,18 +132,17 @@ async fn tables_from_the_future_are_left_alone() {
     directory
         .store()
         .await
-        .insert(record(1), context())
+        .insert(insert(record(1)))
         .await
         .unwrap();
     directory
         .other()
-        .execute_batch("UPDATE tower_api_key_meta SET value = 3 WHERE name = 'schema_version'")
+        .execute_batch("UPDATE tower_api_key_meta SET value = 2 WHERE name = 'schema_version'")
         .unwrap();
     let before = fs::read(directory.file()).unwrap();
     let store = SqliteStore::connect(&directory.url()).await.unwrap();
     let message = format!(
-        "expected the tables of version 2, found version 3, in the database {}; a newer version of \
-         this crate made them",
+        "the tables in the database {} have version 2, and this version of the crate uses version 1",
         directory.name()
     );
     assert_fails(
@@ -195,7 +166,7 @@ async fn a_table_of_somebody_else_is_left_alone() {
         .unwrap();
     let store = SqliteStore::connect(&directory.url()).await.unwrap();
     let message = format!(
-        "expected this crate's tables, found others in the database {}",
+        "the database {} has other tables under the names of this crate's",
         directory.name()
     );
     assert_fails(
@@ -215,7 +186,7 @@ async fn a_file_or_directory_that_cannot_be_written_is_named() {
     directory
         .store()
         .await
-        .insert(record(1), context())
+        .insert(insert(record(1)))
         .await
         .unwrap();
     fs::set_permissions(directory.file(), fs::Permissions::from_mode(0o444)).unwrap();

@@ -5,10 +5,12 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use tower_api_key::KeyRegistry;
-use tower_api_key::record::{ChangeContext, KeyChange};
-use tower_api_key::store::{FeedEvent, KeyUse, SqliteOptions, UsageBatch};
+use tower_api_key::record::KeyChange;
+use tower_api_key::store::{FeedEvent, KeyUse, SqliteOptions, UsageBatch, UsageStore};
 
-use super::kit::{Directory, Ear, apply, at, context, eventually, id, record, rotation};
+use super::kit::{
+    Directory, Ear, apply, at, eventually, id, insert, inserts, record, rotation, try_apply,
+};
 
 #[tokio::test]
 async fn a_change_is_told_before_its_call_returns() {
@@ -16,7 +18,7 @@ async fn a_change_is_told_before_its_call_returns() {
     let store = directory.store().await;
     let ear = Ear::on(&store);
     assert_eq!(ear.take(), []);
-    store.insert(record(1), context()).await.unwrap();
+    store.insert(insert(record(1))).await.unwrap();
     assert_eq!(ear.take(), [FeedEvent::Added(id(1))]);
     apply(&store, 1, &rotation(2)).await;
     assert_eq!(ear.take(), [FeedEvent::Added(id(1))]);
@@ -24,7 +26,7 @@ async fn a_change_is_told_before_its_call_returns() {
     assert_eq!(ear.take(), [FeedEvent::Changed(id(1))]);
 
     store
-        .insert_many(vec![record(3), record(1), record(4)], context())
+        .insert_many(inserts(vec![record(3), record(1), record(4)]))
         .await;
     assert_eq!(
         ear.take(),
@@ -33,15 +35,12 @@ async fn a_change_is_told_before_its_call_returns() {
     // What was refused is no change, nor is what changes nothing, nor a use.
     let used = KeyUse::new(id(1), 1, at(5));
     apply(&store, 1, &KeyChange::Disable).await;
-    let again = ChangeContext::new(at(0)).with_idempotency_key([1; 32]);
-    store.insert(record(5), &again).await.unwrap();
+    let again = |number| insert(record(number)).with_idempotency_key(Some([1; 32]));
+    store.insert(again(5)).await.unwrap();
     assert_eq!(ear.take(), [FeedEvent::Added(id(5))]);
-    store.insert(record(6), &again).await.unwrap();
-    store.insert(record(1), context()).await.unwrap_err();
-    store
-        .apply(&id(1), &rotation(3), context())
-        .await
-        .unwrap_err();
+    store.insert(again(6)).await.unwrap();
+    store.insert(insert(record(1))).await.unwrap_err();
+    try_apply(&store, 1, &rotation(3)).await.unwrap_err();
     store
         .record_usage(&UsageBatch::new([1; 16], 1, [used]))
         .await
@@ -66,7 +65,7 @@ async fn a_change_by_another_is_told_within_the_poll_interval() {
     ear.wait_for_proof();
     ear.take();
     for number in 1..10 {
-        other.insert(record(number), context()).await.unwrap();
+        other.insert(insert(record(number))).await.unwrap();
         // A proof that was asked for after a change has told it before.
         ear.wait_for_proof();
         assert_eq!(ear.take(), [FeedEvent::Reset]);
@@ -93,7 +92,7 @@ async fn a_busy_writer_looks_at_the_others_too() {
     directory
         .store()
         .await
-        .insert(record(9_999), context())
+        .insert(insert(record(9_999)))
         .await
         .unwrap();
     let began = Instant::now();
@@ -103,7 +102,7 @@ async fn a_busy_writer_looks_at_the_others_too() {
         }
         assert!(began.elapsed() < super::kit::PATIENCE);
         store
-            .insert_many(vec![record(number)], context())
+            .insert_many(inserts(vec![record(number)]))
             .await
             .pop()
             .unwrap()

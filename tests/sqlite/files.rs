@@ -8,7 +8,7 @@ use std::process::Command;
 use tower_api_key::KeyRegistry as _;
 use tower_api_key::store::{SqliteOptions, SqliteStore, StoreErrorKind};
 
-use super::kit::{Directory, Guard, assert_fails, child, context, database_of_child, record};
+use super::kit::{Directory, Guard, assert_fails, child, database_of_child, insert, record};
 
 /// The database, and what SQLite keeps beside it.
 const FILES: [&str; 3] = ["", "-wal", "-shm"];
@@ -38,7 +38,7 @@ async fn files_are_created_for_their_owner_alone_whatever_the_umask() {
     };
     let store = SqliteStore::connect(path.to_str().unwrap()).await.unwrap();
     store.migrate().await.unwrap();
-    store.insert(record(1), context()).await.unwrap();
+    store.insert(insert(record(1))).await.unwrap();
     for ending in FILES {
         let name = beside(&path, ending);
         let mode = fs::metadata(&name).unwrap().permissions().mode();
@@ -112,5 +112,5 @@ async fn a_file_that_must_exist_is_not_created() {
     }
     drop(directory.store().await);
     let opened = SqliteStore::open_with(&name, existing()).await.unwrap();
-    opened.insert(record(1), context()).await.unwrap();
+    opened.insert(insert(record(1))).await.unwrap();
 }

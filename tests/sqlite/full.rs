@@ -7,7 +7,7 @@ use tower_api_key::record::KeyRecord;
 use tower_api_key::store::{SqliteStore, StoreErrorKind};
 use tower_api_key::{KeyRegistry, KeyStore};
 
-use super::kit::{Directory, Guard, child, context, database_of_child, digest, record};
+use super::kit::{Directory, Guard, child, database_of_child, digest, insert, inserts, record};
 
 /// A limit on the size of files stands for a small disk: it needs no privilege.
 #[test]
@@ -24,7 +24,7 @@ fn a_file_that_cannot_grow_loses_nothing_that_was_answered() {
                 .get_envs()
                 .filter_map(|(name, value)| Some((name, value?))),
         )
-        .env("EXPECTED", "found an input/output error");
+        .env("EXPECTED", "an input/output error occurred");
     Guard(limited.spawn().unwrap()).assert_success();
 }
 
@@ -45,7 +45,7 @@ fn a_full_disk_loses_nothing_that_was_answered() {
                 .get_envs()
                 .filter_map(|(name, value)| Some((name, value?))),
         )
-        .env("EXPECTED", "found the disk full");
+        .env("EXPECTED", "the disk of the database");
     let status = small.stderr(std::process::Stdio::inherit()).status();
     match status.map(|status| status.code()) {
         Ok(Some(0)) => {}
@@ -72,7 +72,7 @@ async fn child_fills_the_disk() {
     store.migrate().await.unwrap();
     let mut added = 0;
     let error = loop {
-        match store.insert(large(added), context()).await {
+        match store.insert(insert(large(added))).await {
             Ok(_) => added += 1,
             Err(error) => break error,
         }
@@ -87,9 +87,7 @@ async fn child_fills_the_disk() {
         "{message}"
     );
     // Many at once are refused one and all, not in part.
-    let many = store
-        .insert_many((1_000..1_100).map(large).collect(), context())
-        .await;
+    let many = store.insert_many(inserts((1_000..1_100).map(large))).await;
     for answer in &many {
         assert_eq!(
             answer.as_ref().unwrap_err().kind(),

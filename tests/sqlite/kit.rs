@@ -9,11 +9,14 @@ use std::{env, fs, thread};
 
 use jiff::Timestamp;
 use tower_api_key::key::KeyDigest;
-use tower_api_key::record::{ChangeContext, KeyChange, KeyId, KeyRecord, SecretVersion};
-use tower_api_key::store::{
-    ChangeFeed, FeedEvent, FeedListener, SqliteOptions, SqliteStore, StoreError, StoreErrorKind,
+use tower_api_key::record::{
+    ChangeContext, KeyChange, KeyId, KeyRecord, SecretVersion, Transition,
 };
-use tower_api_key::{KeyRegistry, KeyStore, Scope};
+use tower_api_key::store::{
+    ChangeFeed, Commit, FeedEvent, FeedListener, Insert, SqliteOptions, SqliteStore, StoreError,
+    StoreErrorKind,
+};
+use tower_api_key::{KeyStore, Scope, testing};
 
 pub(crate) const OWNER: &str = "acct_42";
 
@@ -117,10 +120,39 @@ pub(crate) fn rotation(to: u32) -> KeyChange {
     }
 }
 
+/// The insert of a key, without conditions.
+pub(crate) fn insert(record: KeyRecord) -> Insert {
+    Insert::new(record, context())
+}
+
+pub(crate) fn inserts(records: impl IntoIterator<Item = KeyRecord>) -> Vec<Insert> {
+    records.into_iter().map(insert).collect()
+}
+
+/// The commit of a change, which must change something.
+pub(crate) fn commit(before: &KeyRecord, change: &KeyChange) -> Commit {
+    let transition = Transition::of(change, before, context()).unwrap();
+    Commit::of(before, transition).unwrap()
+}
+
 /// Changes a key, which must be possible.
 pub(crate) async fn apply(store: &SqliteStore, number: u32, change: &KeyChange) -> Arc<KeyRecord> {
-    let changed = store.apply(&id(number), change, context()).await;
-    changed.unwrap()
+    try_apply(store, number, change).await.unwrap()
+}
+
+pub(crate) async fn try_apply(
+    store: &SqliteStore,
+    number: u32,
+    change: &KeyChange,
+) -> Result<Arc<KeyRecord>, StoreError> {
+    testing::apply(store, &id(number), change, context()).await
+}
+
+/// The record without last uses, which a lookup does not return.
+pub(crate) fn without_uses(record: &KeyRecord) -> KeyRecord {
+    let versions = record.secret_versions().iter();
+    let versions = versions.map(|version| version.clone().with_last_used_at(None));
+    record.clone().with_secret_versions(versions)
 }
 
 /// How many rows a table has.
@@ -130,10 +162,10 @@ pub(crate) fn rows(directory: &Directory, table: &str) -> i64 {
     count.unwrap()
 }
 
-/// What a look-up answers, which is the same with and without waiting.
+/// What a lookup returns, which is the same with and without waiting.
 pub(crate) async fn find(store: &SqliteStore, number: u32) -> Option<Arc<KeyRecord>> {
     let found = store.find(&digest(number)).await.unwrap();
-    assert_eq!(store.find_now(&digest(number)).unwrap().unwrap(), found);
+    assert_eq!(store.try_find(&digest(number)).unwrap().unwrap(), found);
     found
 }
 

@@ -1,11 +1,12 @@
 //! The life of keys in the file.
 
-use tower_api_key::record::{ChangeRefused, KeyChange, KeyRecord, KeyUpdate, Metadata, Revocation};
-use tower_api_key::store::{PageRequest, SqliteOptions, SqliteStore, StoreErrorKind};
+use tower_api_key::record::{KeyChange, KeyRecord, KeyUpdate, Metadata, Revocation};
+use tower_api_key::store::{Inserted, PageRequest, SqliteOptions, SqliteStore, StoreErrorKind};
 use tower_api_key::{KeyManager, KeyRegistry, KeyStore, NewKey, Scope, ScopeSet};
 
 use super::kit::{
-    Directory, apply, assert_fails, at, context, digest, find, id, record, rotation, rows, version,
+    Directory, apply, assert_fails, at, commit, digest, find, id, insert, inserts, record,
+    rotation, rows, try_apply, version, without_uses,
 };
 
 /// A key with everything that a key can have.
@@ -32,13 +33,13 @@ async fn a_restart_keeps_every_part_of_a_key() {
         id(1),
         "",
         "",
-        "-001969-07-20T20:17:40.000001Z".parse().unwrap(),
+        "2026-01-01T00:00:00.000001Z".parse().unwrap(),
     );
     let records = [full_record(), record(2), bare];
     let store = directory.store().await;
     for record in &records {
-        let inserted = store.insert(record.clone(), context()).await.unwrap();
-        assert_eq!(*inserted, *record);
+        let inserted = store.insert(insert(record.clone())).await.unwrap();
+        assert_eq!(inserted, Inserted::Created);
     }
     drop(store);
     assert!(!directory.path().join("keys.db-wal").exists());
@@ -51,8 +52,8 @@ async fn a_restart_keeps_every_part_of_a_key() {
         assert_eq!(*kept, *record);
         for version in record.secret_versions() {
             let found = store.find(version.digest()).await.unwrap();
-            assert_eq!(found.as_ref(), Some(&kept));
-            assert_eq!(store.find_now(version.digest()).unwrap().unwrap(), found);
+            assert_eq!(found.as_deref(), Some(&without_uses(record)));
+            assert_eq!(store.try_find(version.digest()).unwrap().unwrap(), found);
         }
     }
     assert_eq!(find(&store, 1).await, None);
@@ -63,7 +64,7 @@ async fn a_restart_keeps_every_part_of_a_key() {
 async fn a_taken_id_or_digest_adds_nothing() {
     let directory = Directory::new();
     let store = directory.store().await;
-    store.insert(record(1), context()).await.unwrap();
+    store.insert(insert(record(1))).await.unwrap();
     let with_digests = |number, digests: [u32; 2]| {
         let versions = [version(1, digests[0]), version(2, digests[1])];
         record(number).with_secret_versions(versions)
@@ -73,49 +74,46 @@ async fn a_taken_id_or_digest_adds_nothing() {
         (with_digests(2, [2, 1]), "digest"),
         (with_digests(2, [2, 2]), "digest"),
     ] {
-        let message = format!("expected a new key, found its {what} in the store");
-        let result = store.insert(record, context()).await;
+        let message = format!("a key with this {what} already exists");
+        let result = store.insert(insert(record)).await;
         assert_fails(result, StoreErrorKind::AlreadyExists, &message);
         assert_eq!(*find(&store, 1).await.unwrap(), self::record(1));
         assert_eq!(store.get(&id(2)).await.unwrap(), None);
         assert_eq!(find(&store, 2).await, None);
     }
-    store
-        .insert(with_digests(2, [2, 3]), context())
-        .await
-        .unwrap();
+    store.insert(insert(with_digests(2, [2, 3]))).await.unwrap();
 }
 
 #[tokio::test]
 async fn many_keys_are_added_each_by_itself() {
     let directory = Directory::new();
     let store = directory.store().await;
-    store.insert(record(700), context()).await.unwrap();
+    store.insert(insert(record(700))).await.unwrap();
     let mut records: Vec<_> = (0..2_500).map(record).collect();
     // A second secret that is taken must take the first with it.
     records[1_800] = record(1_800).with_secret_versions([version(1, 9_000), version(2, 5)]);
     records.push(record(2_499));
-    let answers = store.insert_many(records.clone(), context()).await;
+    let answers = store.insert_many(inserts(records.clone())).await;
     assert_eq!(answers.len(), records.len());
-    for (number, (answer, record)) in answers.into_iter().zip(records).enumerate() {
+    for (number, answer) in answers.into_iter().enumerate() {
         match number {
             700 | 2_500 => assert_fails(
                 answer,
                 StoreErrorKind::AlreadyExists,
-                "expected a new key, found its id in the store",
+                "a key with this id already exists",
             ),
             1_800 => assert_fails(
                 answer,
                 StoreErrorKind::AlreadyExists,
-                "expected a new key, found its digest in the store",
+                "a key with this digest already exists",
             ),
-            _ => assert_eq!(*answer.unwrap(), record),
+            _ => assert_eq!(answer.unwrap(), Inserted::Created),
         }
     }
     assert_eq!(find(&store, 9_000).await, None);
     assert_eq!(store.get(&id(1_800)).await.unwrap(), None);
     assert_eq!(*find(&store, 2_499).await.unwrap(), record(2_499));
-    assert!(store.insert_many(Vec::new(), context()).await.is_empty());
+    assert!(store.insert_many(inserts(Vec::new())).await.is_empty());
 }
 
 #[tokio::test]
@@ -123,8 +121,8 @@ async fn every_change_is_what_a_record_says_it_is() {
     let directory = Directory::new();
     let store = directory.store().await;
     let mut expected = record(1);
-    store.insert(expected.clone(), context()).await.unwrap();
-    store.insert(record(2), context()).await.unwrap();
+    store.insert(insert(expected.clone())).await.unwrap();
+    store.insert(insert(record(2))).await.unwrap();
     let update = KeyUpdate::new()
         .with_name("Reporting")
         .with_scopes(ScopeSet::new())
@@ -150,19 +148,12 @@ async fn every_change_is_what_a_record_says_it_is() {
         assert_eq!(*store.get(&id(1)).await.unwrap().unwrap(), expected);
     }
     assert_eq!(expected.secret_versions().len(), 8);
-    let refused = store
-        .apply(&id(1), &KeyChange::Enable, context())
-        .await
-        .unwrap_err();
-    let revoked = StoreErrorKind::Refused(ChangeRefused::Revoked);
-    assert_eq!(refused.kind(), revoked);
-    assert_eq!(*find(&store, 16).await.unwrap(), expected);
 
     let deleted = apply(&store, 1, &KeyChange::Delete).await;
     assert_eq!(*deleted, expected);
     assert_eq!(find(&store, 16).await, None);
-    let again = store.apply(&id(1), &KeyChange::Delete, context()).await;
-    assert_fails(again, StoreErrorKind::NotFound, "no such key");
+    let again = store.commit(commit(&deleted, &KeyChange::Delete)).await;
+    assert_fails(again, StoreErrorKind::NotFound, "no key has this id");
     assert_eq!(*find(&store, 2).await.unwrap(), record(2));
     assert_eq!(
         (rows(&directory, "keys"), rows(&directory, "secrets")),
@@ -174,11 +165,11 @@ async fn every_change_is_what_a_record_says_it_is() {
 async fn a_rotation_drops_the_oldest_retired_secret_and_refuses_a_taken_digest() {
     let directory = Directory::new();
     let store = directory.store().await;
-    store.insert(record(1), context()).await.unwrap();
-    store.insert(record(2), context()).await.unwrap();
+    store.insert(insert(record(1))).await.unwrap();
+    store.insert(insert(record(2))).await.unwrap();
     for taken in [1, 2] {
-        let result = store.apply(&id(1), &rotation(taken), context()).await;
-        let message = "expected a new key, found its digest in the store";
+        let result = try_apply(&store, 1, &rotation(taken)).await;
+        let message = "a key with this digest already exists";
         assert_fails(result, StoreErrorKind::AlreadyExists, message);
         assert_eq!(*find(&store, 1).await.unwrap(), record(1));
         assert_eq!(*find(&store, 2).await.unwrap(), record(2));
@@ -206,23 +197,23 @@ async fn a_rotation_drops_the_oldest_retired_secret_and_refuses_a_taken_digest()
 }
 
 #[tokio::test]
-async fn a_list_is_of_one_owner_to_the_octet_in_the_order_of_ids() {
+async fn a_list_is_of_one_owner_to_the_byte_newest_first() {
     let directory = Directory::new();
     let store = directory.store().await;
     let owners = [
         "acct", "ACCT", "acct ", "acct\0", "acct\0x", "", "é", "e\u{301}",
     ];
-    let mut number = 100;
+    let mut number = 76;
     for _ in 0..3 {
         for owner in owners {
-            number -= 1;
+            number += 1;
             let of_owner = KeyRecord::new(id(number), owner, "CI", at(0))
                 .with_secret_versions([version(1, number), version(2, 1_000 + number)]);
-            store.insert(of_owner, context()).await.unwrap();
+            store.insert(insert(of_owner)).await.unwrap();
         }
     }
     for (position, owner) in (0..).zip(owners) {
-        let expected = [83, 91, 99].map(|last: u32| id(last - position));
+        let expected = [93, 85, 77].map(|first: u32| id(first + position));
         let ids = |page: &tower_api_key::store::KeyPage| -> Vec<_> {
             page.keys().iter().map(|record| record.id()).collect()
         };
@@ -240,11 +231,8 @@ async fn a_list_is_of_one_owner_to_the_octet_in_the_order_of_ids() {
         assert_eq!(ids(&first), expected[..2]);
         assert_eq!(first.next(), Some(expected[1]));
         // The key at the cursor need not exist any more.
-        let rest = PageRequest::first(2).after(id(91 - position));
-        store
-            .apply(&expected[1], &KeyChange::Delete, context())
-            .await
-            .unwrap();
+        let rest = PageRequest::first(2).after(expected[1]);
+        apply(&store, 85 + position, &KeyChange::Delete).await;
         let last = store.list(owner, &rest).await.unwrap();
         assert_eq!((ids(&last), last.next()), (expected[2..].to_vec(), None));
     }
@@ -261,9 +249,9 @@ async fn stores_with_other_prefixes_share_a_file() {
     let one = directory.store().await;
     let options = SqliteOptions::new().with_table_prefix("other_");
     let two = directory.store_with(options).await;
-    one.insert(record(1), context()).await.unwrap();
+    one.insert(insert(record(1))).await.unwrap();
     assert_eq!(find(&two, 1).await, None);
-    two.insert(record(1), context()).await.unwrap();
+    two.insert(insert(record(1))).await.unwrap();
     apply(&two, 1, &KeyChange::Delete).await;
     assert_eq!(*find(&one, 1).await.unwrap(), record(1));
 }
@@ -275,9 +263,9 @@ async fn lookups_on_a_thread_are_never_answered_at_once() {
         .with_readers(3)
         .with_lookups_on_a_thread();
     let store = directory.store_with(options).await;
-    store.insert(record(1), context()).await.unwrap();
+    store.insert(insert(record(1))).await.unwrap();
     for number in [1, 2] {
-        assert!(store.find_now(&digest(number)).is_none());
+        assert!(store.try_find(&digest(number)).is_none());
     }
     let known = digest(1);
     let many = (0..100).map(|_| store.find(&known));
@@ -309,7 +297,7 @@ async fn a_path_opens_a_file() {
     let directory = Directory::new();
     let store = SqliteStore::open(directory.file()).await.unwrap();
     store.migrate().await.unwrap();
-    store.insert(record(1), context()).await.unwrap();
+    store.insert(insert(record(1))).await.unwrap();
     assert!(directory.file().exists());
     let shown = format!("{store:?}");
     assert!(

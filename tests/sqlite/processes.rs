@@ -8,7 +8,7 @@ use tower_api_key::store::{FeedEvent, SqliteOptions, SqliteStore};
 use tower_api_key::{KeyRegistry, KeyStore};
 
 use super::kit::{
-    Directory, Ear, Guard, apply, at, child, context, database_of_child, digest, eventually, find,
+    Directory, Ear, Guard, apply, at, child, database_of_child, digest, eventually, find, insert,
     record,
 };
 
@@ -58,7 +58,7 @@ async fn child_migrates_and_inserts() {
         .await
         .unwrap();
     store.migrate().await.unwrap();
-    store.insert(record(number), context()).await.unwrap();
+    store.insert(insert(record(number))).await.unwrap();
     assert!(store.find(&digest(number)).await.unwrap().is_some());
 }
 
@@ -66,7 +66,7 @@ async fn child_migrates_and_inserts() {
 async fn a_revocation_in_another_process_holds_at_once_and_is_told() {
     let directory = Directory::new();
     let store = directory.store().await;
-    store.insert(record(1), context()).await.unwrap();
+    store.insert(insert(record(1))).await.unwrap();
     let ear = Ear::on(&store);
     ear.wait_for_proof();
     ear.take();

@@ -166,7 +166,7 @@ async fn by_a_clock_that_was_never_set_no_key_is_made() {
     clock.set("1969-12-31T23:59:59Z".parse().unwrap());
     for result in [
         keys.issue(new()).await,
-        keys.delegate(&maker, new()).await,
+        keys.on_behalf_of(&maker).issue(new()).await,
         keys.rotate(&id, Duration::ZERO).await,
     ] {
         let error = result.unwrap_err();

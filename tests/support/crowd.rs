@@ -91,7 +91,7 @@ where
 }
 
 /// Returns the most calls that went on at once.
-async fn crowd_before_a_limit(store: impl KeyStore, key: &str) -> usize {
+async fn crowd_before_a_limit(store: impl KeyStore + 'static, key: &str) -> usize {
     let (meter, room) = (Arc::default(), Arc::new(Semaphore::new(LIMIT)));
     let limited = ConcurrencyLimit::with_semaphore(busy(&meter), room.clone());
     let service = ApiKeyLayer::new(store).layer(limited);

@@ -18,7 +18,7 @@ use super::support::stores::{Fixed, Panics, Place, Yielding};
 use super::support::{Notes, START, UNKNOWN, get, issue, request, request_to, send, timed_keys};
 
 /// A layer with that store whose decisions are noted.
-fn noted(store: impl KeyStore, clock: &ManualClock) -> (ApiKeyLayer, Notes) {
+fn noted(store: impl KeyStore + 'static, clock: &ManualClock) -> (ApiKeyLayer, Notes) {
     let notes = Notes::default();
     let layer = ApiKeyLayer::new(store)
         .with_clock(clock.clone())

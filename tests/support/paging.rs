@@ -44,9 +44,10 @@ async fn pages_hold_every_key_once_in_a_stable_order() {
         clock.advance(Duration::from_millis(1));
     }
     for owner in ["acct_42", "acct_7"] {
-        // One millisecond apart, ids are in the order of creation.
+        // One millisecond apart, ids are in the order of creation; the newest comes first.
         let expected: Vec<_> = issued
             .iter()
+            .rev()
             .filter(|(whose, _)| *whose == owner)
             .map(|(_, id)| *id)
             .collect();
@@ -66,6 +67,7 @@ async fn pages_hold_every_key_once_in_a_stable_order() {
     // The cursor goes, a key ahead goes, and keys come; all others are still seen once.
     let mine: Vec<_> = issued
         .iter()
+        .rev()
         .filter(|(whose, _)| *whose == "acct_42")
         .map(|(_, id)| *id)
         .collect();

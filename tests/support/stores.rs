@@ -91,9 +91,9 @@ impl<S: KeyStore> KeyStore for Counting<S> {
         self.inner.find(digest).await
     }
 
-    fn find_now(&self, digest: &KeyDigest) -> Option<Found> {
+    fn try_find(&self, digest: &KeyDigest) -> Option<Found> {
         self.count.fetch_add(1, Ordering::SeqCst);
-        self.inner.find_now(digest)
+        self.inner.try_find(digest)
     }
 }
 
@@ -122,7 +122,7 @@ impl KeyStore for Fixed {
         self.answer()
     }
 
-    fn find_now(&self, _: &KeyDigest) -> Option<Found> {
+    fn try_find(&self, _: &KeyDigest) -> Option<Found> {
         matches!(self, Self::Now(_) | Self::FailsNow).then(|| self.answer())
     }
 }
@@ -192,7 +192,7 @@ impl KeyStore for Panics {
         })
     }
 
-    fn find_now(&self, _: &KeyDigest) -> Option<Found> {
+    fn try_find(&self, _: &KeyDigest) -> Option<Found> {
         self.at(Place::InFindNow);
         None
     }

@@ -38,7 +38,7 @@ async fn one_more_than_an_account_may_have_is_refused_wherever_it_is_asked_for()
 
     let output = create();
     assert_eq!(output.status.code(), Some(1));
-    let refused = "the owner has as many keys as are allowed";
+    let refused = "the owner already has 100 keys, the most allowed";
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
         format!("error: {refused}\n")
@@ -59,7 +59,7 @@ async fn one_more_than_an_account_may_have_is_refused_wherever_it_is_asked_for()
     let (status, page) = client.create_key(&cookie).await.unwrap();
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(
-        page.contains("The owner has as many keys as are allowed."),
+        page.contains("The owner already has 100 keys, the most allowed."),
         "{page}"
     );
     server.stop();

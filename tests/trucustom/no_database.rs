@@ -43,11 +43,11 @@ fn commands_for_keys_create_no_tables() {
     // An import of nothing asks the store for nothing.
     for arguments in &COMMANDS[..5] {
         let output = run(keys(arguments, file.path()));
+        let database = file.path();
         assert_fails(
             &output,
-            "error: the store of keys failed: expected the tables of version ",
+            &format!("error: the store of keys failed: the database {database} has no table "),
         );
-        assert!(String::from_utf8_lossy(&output.stderr).contains(file.path()));
     }
     let count = "SELECT count(*) FROM sqlite_schema";
     let tables: i64 = other.query_row(count, [], |row| row.get(0)).unwrap();

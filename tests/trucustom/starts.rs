@@ -62,8 +62,8 @@ fn a_postgres_with_tls_keeps_all_of_it_encrypted() {
     example.stop();
 
     let message = format!(
-        "error: expected a connection to PostgreSQL at localhost:{}/postgres, found no TLS with a \
-         certificate that is trusted for this host\n",
+        "error: PostgreSQL at localhost:{}/postgres: the server has no TLS certificate that is \
+         trusted for this host\n",
         server.port()
     );
     let nothing = ("SSL_CERT_FILE", "/dev/null");
@@ -137,7 +137,7 @@ fn what_keeps_it_from_starting_is_one_clear_line() {
     does_not_start(&[("STORE", "sqlite://")], message);
     let message = "error: expected the directory /no/such/directory, found none";
     does_not_start(&[("STORE", "/no/such/directory/a.db")], message);
-    let message = "error: expected a connection to PostgreSQL at 127.0.0.1:1/keys, found none\n";
+    let message = "error: PostgreSQL at 127.0.0.1:1/keys: the connection failed\n";
     let url = "postgres://u:hunter2@127.0.0.1:1/keys";
     does_not_start(&[("STORE", url)], message);
     let message = "error: expected redis at 127.0.0.1:1, found no connection\n";

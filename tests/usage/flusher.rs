@@ -5,9 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 use tower_api_key::MemoryStore;
-use tower_api_key::store::{KeyUse, UsageBucket};
+use tower_api_key::Scope;
+use tower_api_key::store::{KeyUse, UsageBucket, UsageStore};
 use tower_api_key::usage::{FlusherStats, UsageFlusher, UsageFlusherOptions, UsageMonitor};
-use tower_api_key::{KeyRegistry, Scope};
 
 use crate::kit::{HALF_PAST, INTERVAL, SECOND, Scene, counted, verified};
 use crate::support::issue;

@@ -10,13 +10,12 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use tower_api_key::clock::Clock;
 use tower_api_key::key::KeyDigest;
-use tower_api_key::record::{ChangeContext, KeyChange, KeyId, KeyRecord};
+use tower_api_key::record::KeyId;
 use tower_api_key::store::{
-    AuditPage, AuditPageRequest, KeyPage, KeyUse, PageRequest, ScopeUse, StoreError,
-    StoreErrorKind, UsageBatch, UsageBucket,
+    KeyUse, StoreError, StoreErrorKind, UsageBatch, UsageBucket, UsageStore,
 };
 use tower_api_key::usage::{UsageEvent, UsageFlusher, UsageFlusherOptions, UsageMonitor};
-use tower_api_key::{Identity, IssuedKey, KeyRegistry, KeyStore, MemoryStore, Scope};
+use tower_api_key::{Identity, IssuedKey, KeyStore, MemoryStore, Scope};
 
 use crate::support::stores::Found;
 use crate::support::{Keys, issue};
@@ -98,36 +97,7 @@ impl KeyStore for Desk {
 }
 
 #[async_trait]
-impl KeyRegistry for Desk {
-    async fn insert(&self, _: KeyRecord, _: &ChangeContext) -> Result<Arc<KeyRecord>, StoreError> {
-        unreachable!()
-    }
-
-    async fn get(&self, _: &KeyId) -> Found {
-        unreachable!()
-    }
-
-    async fn list(&self, _: &str, _: &PageRequest) -> Result<KeyPage, StoreError> {
-        unreachable!()
-    }
-
-    async fn apply(
-        &self,
-        _: &KeyId,
-        _: &KeyChange,
-        _: &ChangeContext,
-    ) -> Result<Arc<KeyRecord>, StoreError> {
-        unreachable!()
-    }
-
-    async fn audit(&self, _: &str, _: &AuditPageRequest) -> Result<AuditPage, StoreError> {
-        unreachable!()
-    }
-
-    async fn forget_audit_before(&self, _: Timestamp) -> Result<u64, StoreError> {
-        unreachable!()
-    }
-
+impl UsageStore for Desk {
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         self.batches.lock().unwrap().push(batch.clone());
         let mode = *self.mode.lock().unwrap();
@@ -147,14 +117,10 @@ impl KeyRegistry for Desk {
         unreachable!()
     }
 
-    async fn scope_uses(&self, _: &KeyId) -> Result<Vec<ScopeUse>, StoreError> {
-        unreachable!()
-    }
-
-    async fn forget_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
+    async fn prune_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
         self.forgets.lock().unwrap().push(hour);
         if *self.mode.lock().unwrap() == Mode::Takes {
-            self.inner.forget_usage_before(hour).await
+            self.inner.prune_usage_before(hour).await
         } else {
             Err(failure())
         }

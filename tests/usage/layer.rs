@@ -15,7 +15,7 @@ use crate::support::{Answered, Sent, UNKNOWN, get, issue, keys, request, request
 
 const AT: Timestamp = Timestamp::UNIX_EPOCH;
 
-fn counting(store: impl KeyStore) -> (ApiKeyLayer, UsageMonitor) {
+fn counting(store: impl KeyStore + 'static) -> (ApiKeyLayer, UsageMonitor) {
     let monitor = UsageMonitor::new();
     let layer = ApiKeyLayer::new(store).with_usage(monitor.clone());
     (layer, monitor)

@@ -232,7 +232,7 @@ pub(super) fn issued_page<'a>(
         frame: Frame::within(signed_in, "keys"),
         title,
         plaintext: key.map(ApiKey::expose_secret),
-        key: ShownKey::new(record, (&[], &[]), signed_in.now),
+        key: ShownKey::new(record, &[], signed_in.now),
     }
 }
 

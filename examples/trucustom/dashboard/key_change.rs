@@ -102,7 +102,7 @@ pub(super) async fn rotate(
         _ => return Err(Refusal::Malformed),
     };
     if hours == 0 && fields.one("confirmed") != "yes" {
-        let mut shown = ShownKey::new(&record, (&[], &[]), signed_in.now);
+        let mut shown = ShownKey::new(&record, &[], signed_in.now);
         shown.revision = fields.revision()?;
         let frame = Frame::within(&signed_in, "keys");
         return Ok(page(&RotatePage { frame, key: shown }));
@@ -147,7 +147,7 @@ pub(super) async fn confirm(signed_in: SignedIn, Path(id): Path) -> Result<Respo
     }
     Ok(page(&RevokePage {
         frame: Frame::within(&signed_in, "keys"),
-        key: ShownKey::new(&record, (&[], &[]), signed_in.now),
+        key: ShownKey::new(&record, &[], signed_in.now),
         reason: String::new(),
         error: "",
     }))
@@ -174,7 +174,7 @@ pub(super) async fn revoke(
         };
         let page = RevokePage {
             frame: Frame::within(&signed_in, "keys"),
-            key: ShownKey::new(&record, (&[], &[]), signed_in.now),
+            key: ShownKey::new(&record, &[], signed_in.now),
             reason: reason.to_owned(),
             error,
         };
@@ -213,7 +213,7 @@ fn to_key(id: &str) -> Response {
 
 fn edit_page(signed_in: &SignedIn, record: &KeyRecord, input: Input, revision: u64) -> EditPage {
     let kept: &ScopeSet = record.scopes();
-    let mut key = ShownKey::new(record, (&[], &[]), signed_in.now);
+    let mut key = ShownKey::new(record, &[], signed_in.now);
     key.revision = revision;
     EditPage {
         frame: Frame::within(signed_in, "keys"),

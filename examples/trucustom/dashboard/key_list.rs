@@ -5,7 +5,6 @@ use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 use axum::response::Response;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use futures::try_join;
 use serde::Deserialize;
 use tower_api_key::record::{KeyId, KeyRecord};
 use tower_api_key::store::PageRequest;
@@ -17,7 +16,8 @@ use super::signed_in::SignedIn;
 
 /// How many keys a page shows: what it costs does not grow with how many there are.
 const PAGE: usize = 50;
-/// What the advice needs: two weeks and an hour, in whole days.
+/// What the advice of the list needs: two weeks and an hour, in whole days. Unused scopes, which need
+/// more, are on the page of the key.
 const USAGE_DAYS: i64 = 15;
 /// How many keys' usage is asked for at once.
 const AT_ONCE: usize = 8;
@@ -65,10 +65,9 @@ pub(super) async fn show(
 
 async fn row(signed_in: &SignedIn, record: &KeyRecord) -> Result<Row, Refusal> {
     let (id, span) = (record.id(), past(signed_in.now, USAGE_DAYS));
-    let usage = signed_in.keys.usage(&id, span);
-    let (usage, scope_uses) = try_join!(usage, signed_in.keys.scope_uses(&id))?;
+    let usage = signed_in.keys.usage(&id, span).await?;
     Ok(Row {
-        key: ShownKey::new(record, (&usage, &scope_uses), signed_in.now),
+        key: ShownKey::new(record, &usage, signed_in.now),
         spark: Chart::sparkline(&usage, signed_in.now),
     })
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
+use jiff::Timestamp;
 use tower_api_key::record::{KeyRecord, SecretVersion};
 
 use super::chart::{Chart, past};
@@ -30,17 +31,22 @@ struct Secret {
     number: u32,
     prefix: String,
     created: Time,
-    retires: Option<Time>,
+    /// `expires` or `expired`, and when; of a revoked key nothing, since none of its secrets is valid.
+    expiration: Option<(&'static str, Time)>,
     last_used: Option<Time>,
 }
 
 impl Secret {
-    fn of(secret: &SecretVersion) -> Self {
+    fn of(secret: &SecretVersion, key: &KeyRecord, now: Timestamp) -> Self {
+        let expires_at = secret.retires_at().filter(|_| key.revocation().is_none());
         Self {
             number: secret.number(),
             prefix: format!("tc_{}…", secret.prefix()),
             created: Time::of(secret.created_at()),
-            retires: secret.retires_at().map(Time::of),
+            expiration: expires_at.map(|at| {
+                let word = if now >= at { "expired" } else { "expires" };
+                (word, Time::of(at))
+            }),
             last_used: secret.last_used_at().map(Time::of),
         }
     }
@@ -66,8 +72,7 @@ async fn of(
     alert: &'static str,
 ) -> Result<Response, Refusal> {
     let now = signed_in.now;
-    let usage = signed_in.keys.usage(&record.id(), past(now, 31)).await?;
-    let scope_uses = signed_in.keys.scope_uses(&record.id()).await?;
+    let usage = signed_in.keys.usage(&record.id(), past(now, 60)).await?;
     let revocation = record.revocation();
     let metadata = record.metadata().iter();
     Ok(rendered(
@@ -75,12 +80,14 @@ async fn of(
         &Page {
             frame: Frame::within(signed_in, "keys"),
             alert,
-            key: ShownKey::new(record, (&usage, &scope_uses), now),
+            key: ShownKey::new(record, &usage, now),
             revocation: revocation.map(|one| (Time::of(one.at()), one.reason().to_owned())),
             metadata: metadata
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
-            secrets: record.secret_versions().iter().map(Secret::of).collect(),
+            secrets: (record.secret_versions().iter())
+                .map(|secret| Secret::of(secret, record, now))
+                .collect(),
             charts: [Chart::hours(&usage, now), Chart::days(&usage, now)],
         },
     ))

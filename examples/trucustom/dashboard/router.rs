@@ -8,8 +8,9 @@ use axum::http::HeaderName;
 use axum::http::header::{self, HeaderValue};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use tower_api_key::KeyManager;
 use tower_api_key::clock::{Clock, SystemClock};
-use tower_api_key::{KeyManager, KeyRegistry};
+use tower_api_key::store::Store;
 use tower_http::csrf::CsrfLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_sessions::cookie::SameSite;
@@ -22,7 +23,7 @@ use super::{audit, create, key_change, key_list, key_page, sign_in};
 use crate::sessions::Sessions;
 
 /// The keys that the dashboard shows and changes.
-pub(crate) type Keys = KeyManager<Arc<dyn KeyRegistry>>;
+pub(crate) type Keys = KeyManager<Arc<dyn Store>>;
 
 /// How the dashboard is served.
 #[derive(Clone)]

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use tower_api_key::manage::{Advice, AdvicePolicy, advise};
-use tower_api_key::record::{KeyRecord, KeyStatus};
-use tower_api_key::store::{ScopeUse, UsageBucket};
+use tower_api_key::record::{KeyRecord, KeyStatus, SecretVersion};
+use tower_api_key::store::UsageBucket;
 use tower_api_key::{Scope, ScopeSet};
 
 use super::signed_in::{MANAGE, SignedIn};
@@ -55,6 +55,8 @@ impl Time {
 pub(super) struct ShownKey {
     pub(super) id: String,
     pub(super) prefix: String,
+    /// Those of all secrets that have not expired, newest first.
+    pub(super) valid_prefixes: Vec<String>,
     pub(super) name: String,
     pub(super) owner: String,
     pub(super) scopes: Vec<String>,
@@ -69,16 +71,15 @@ pub(super) struct ShownKey {
 }
 
 impl ShownKey {
-    pub(super) fn new(
-        record: &KeyRecord,
-        (usage, scope_uses): (&[UsageBucket], &[ScopeUse]),
-        now: Timestamp,
-    ) -> Self {
-        let advice = advise(record, usage, scope_uses, now, &AdvicePolicy::new());
-        let prefix = record.secret_versions().first();
+    pub(super) fn new(record: &KeyRecord, usage: &[UsageBucket], now: Timestamp) -> Self {
+        let advice = advise(record, usage, now, &AdvicePolicy::new());
+        let secrets = record.secret_versions();
+        let prefix = |secret: &SecretVersion| format!("tc_{}…", secret.prefix());
+        let is_valid = |secret: &&SecretVersion| secret.retires_at().is_none_or(|at| now < at);
         Self {
             id: record.id().to_string(),
-            prefix: prefix.map_or(String::new(), |secret| format!("tc_{}…", secret.prefix())),
+            prefix: secrets.first().map(prefix).unwrap_or_default(),
+            valid_prefixes: secrets.iter().filter(is_valid).map(prefix).collect(),
             name: record.name().to_owned(),
             owner: record.owner().to_owned(),
             scopes: record.scopes().iter().map(ToString::to_string).collect(),
@@ -122,9 +123,9 @@ impl ShownAdvice {
                 "No expiration",
                 "It has no expiration date. Give it one.".to_owned(),
             ),
-            Advice::ScopesNeverExercised { scopes, .. } => (
+            Advice::UnusedScopes { scopes, .. } => (
                 "Unused scopes",
-                format!("It never used these scopes: {scopes}. Take them away."),
+                format!("No request used these scopes for a long time: {scopes}. Remove them."),
             ),
             Advice::ExpiresSoon { at: end } => (
                 "Expires soon",

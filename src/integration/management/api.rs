@@ -17,7 +17,7 @@ use super::refused::Refused;
 use super::{handlers, openapi};
 use crate::manage::manager::KeyManager;
 use crate::store::contain::contain_future;
-use crate::store::registry::KeyRegistry;
+use crate::store::contract::store::Store;
 
 /// An API to manage keys, to be mounted under any path; see the [module](super).
 #[derive(Clone)]
@@ -28,7 +28,10 @@ impl ManagementApi {
     ///
     /// What may be issued is the manager's part:
     /// [`with_issue_policy`](KeyManager::with_issue_policy).
-    pub fn new<S: KeyRegistry + Clone>(keys: &KeyManager<S>, authoriser: impl Authorise) -> Self {
+    pub fn new<S: Store + Clone + 'static>(
+        keys: &KeyManager<S>,
+        authoriser: impl Authorise,
+    ) -> Self {
         Self(Arc::new(Inner {
             keys: keys.erased(),
             authoriser: Box::new(authoriser),

@@ -13,10 +13,10 @@ use super::resource::KeyResource;
 use crate::manage::error::{ManageError, ManageErrorKind};
 use crate::manage::manager::KeyManager;
 use crate::record::key::KeyRecord;
-use crate::store::registry::KeyRegistry;
+use crate::store::contract::store::Store;
 
 pub(super) type Shared = Arc<Inner>;
-type Keys = KeyManager<Arc<dyn KeyRegistry>>;
+type Keys = KeyManager<Arc<dyn Store>>;
 
 /// What all requests share.
 pub(super) struct Inner {

@@ -13,7 +13,6 @@ use utoipa::openapi::Server;
 
 use super::call::{Call, Shared};
 use super::conditions::{IfMatch, idempotency_key};
-use super::listing::{Wanted, page};
 use super::problem::{FieldError, Problem, ProblemCode};
 use super::query::Parameters;
 use super::reading::read;
@@ -27,8 +26,9 @@ use super::schema::{CreateKey, PatchKey, RevokeKey, RotateKey};
 use super::{input, resource};
 use crate::manage::issued::IssuedKey;
 use crate::record::key::KeyRecord;
-use crate::store::audit_page::AuditPageRequest;
-use crate::store::usage::{UsageBucket, start_of_hour};
+use crate::store::contract::audit::AuditPageRequest;
+use crate::store::contract::page::{KeyFilter, PageRequest};
+use crate::store::contract::usage::{UsageBucket, start_of_hour};
 
 pub(super) type Answer = Result<Response, Refused>;
 
@@ -69,11 +69,14 @@ pub(super) async fn create(State(api): State<Shared>, request: Request) -> Answe
     Ok(response)
 }
 
-/// Lists the keys of the caller's owner, oldest first.
+/// Lists the keys of the caller's owner, newest first.
 #[utoipa::path(
     get, path = "/keys", tag = "Keys",
     params(
-        ("status" = Option<Status>, Query, description = "Only keys of this status"),
+        ("status" = Option<Status>, Query, description = "Only keys with this status"),
+        ("scope" = Option<String>, Query, min_length = 1, max_length = 128,
+            pattern = r"^[!#-\[\]-~]+$", description = "Only keys with this scope"),
+        ("name" = Option<String>, Query, description = "Only keys whose name contains this text, without regard to case"),
         ("cursor" = Option<String>, Query, pattern = "^key_[0-9a-f]{32}$",
             description = "The `next_cursor` of the page before"),
         ("limit" = Option<u8>, Query, minimum = 1, maximum = 100,
@@ -84,16 +87,34 @@ pub(super) async fn create(State(api): State<Shared>, request: Request) -> Answe
 pub(super) async fn list(State(api): State<Shared>, request: Request) -> Answer {
     let (head, _) = request.into_parts();
     let call = api.call(&head)?;
-    let mut query = Parameters::of(&head.uri, &["status", "cursor", "limit"]);
-    let wanted = Wanted {
-        status: query.value("status", Status::NAMES, Status::parse),
-        after: query.value("cursor", CURSOR, |text| text.parse().ok()),
-        limit: query.limit(PAGE.0, PAGE.1),
-    };
-    let wanted = query.finish(wanted)?;
-    Ok(ok(
-        &page(call.keys(), call.owner(), wanted, call.now()).await?
-    ))
+    let now = call.now();
+    let names = ["status", "scope", "name", "cursor", "limit"];
+    let mut query = Parameters::of(&head.uri, &names);
+    let mut filter = KeyFilter::new();
+    if let Some(status) = query.value("status", Status::NAMES, Status::parse) {
+        filter = filter.with_status(status.into(), now);
+    }
+    if let Some(scope) = query.value("scope", SCOPE, |text| text.parse().ok()) {
+        filter = filter.with_scope(scope);
+    }
+    if let Some(name) = query.value("name", "expected a text", |text| Some(text.to_owned())) {
+        filter = filter.with_name_part(&name);
+    }
+    let cursor = query.value("cursor", CURSOR, |text| text.parse().ok());
+    let mut page = PageRequest::first(query.limit(PAGE.0, PAGE.1)).with_filter(filter);
+    if let Some(cursor) = cursor {
+        page = page.after(cursor);
+    }
+    let page = query.finish(page)?;
+    let page = call.keys().list(call.owner(), &page).await?;
+    let prefix = call.keys().format().prefix();
+    let keys = page.keys().iter();
+    Ok(ok(&KeyPageResource {
+        keys: keys
+            .map(|record| KeyResource::of(record, prefix, now))
+            .collect(),
+        next_cursor: page.next().map(|id| id.to_string()),
+    }))
 }
 
 /// Shows a key.
@@ -301,6 +322,7 @@ fn text(id: &KeyPath) -> &str {
 }
 
 const CURSOR: &str = "expected the next_cursor of a page";
+const SCOPE: &str = "expected a scope";
 
 /// The call, whose changes hold for the revisions that the client named; judged last, as RFC 9110,
 /// section 13.2.1, asks.

@@ -54,7 +54,6 @@ mod fields;
 mod handlers;
 mod input;
 mod json;
-mod listing;
 mod openapi;
 mod operations;
 pub(crate) mod problem;

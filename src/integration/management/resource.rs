@@ -11,7 +11,8 @@ use crate::manage::advice::kind::Advice;
 use crate::record::audit::AuditEntry;
 use crate::record::key::KeyRecord;
 use crate::record::secret::SecretVersion;
-use crate::store::usage::UsageBucket;
+use crate::record::status::KeyStatus;
+use crate::store::contract::usage::UsageBucket;
 
 /// A key, without its plaintext.
 #[derive(Debug, Serialize, ToSchema)]
@@ -59,11 +60,21 @@ pub(super) enum Status {
     Revoked,
 }
 
+impl From<Status> for KeyStatus {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Active => Self::Active,
+            Status::Disabled => Self::Disabled,
+            Status::Expired => Self::Expired,
+            Status::Revoked => Self::Revoked,
+        }
+    }
+}
+
 impl Status {
     pub(super) const NAMES: &'static str = "expected active, disabled, expired or revoked";
 
     pub(super) fn of(record: &KeyRecord, now: Timestamp) -> Self {
-        use crate::record::status::KeyStatus;
         match record.status(now) {
             KeyStatus::Active => Self::Active,
             KeyStatus::Disabled => Self::Disabled,

@@ -11,18 +11,16 @@ use crate::manage::lifetime::earlier;
 use crate::record::key::KeyRecord;
 use crate::record::status::KeyStatus;
 use crate::scope::set::ScopeSet;
-use crate::store::scope_use::ScopeUse;
-use crate::store::usage::UsageBucket;
+use crate::store::contract::usage::UsageBucket;
 
 /// The advice on a key, in a fixed order; none on a key that is revoked, disabled or expired.
 ///
-/// `usage` is what [`usage`](crate::store::KeyRegistry::usage) tells of the key: two weeks and an
-/// hour of it say what is [unusual](AdvicePolicy#unusual-activity). `scope_uses` is what
-/// [`scope_uses`](crate::store::KeyRegistry::scope_uses) tells.
+/// `usage` is what [`usage`](crate::store::UsageStore::usage) returns for the key: two weeks and an hour
+/// of it show what is [unusual](AdvicePolicy#unusual-activity), twice the time of
+/// [`with_unused_scopes_after`](AdvicePolicy::with_unused_scopes_after) which scopes are unused.
 pub fn advise(
     record: &KeyRecord,
     usage: &[UsageBucket],
-    scope_uses: &[ScopeUse],
     now: Timestamp,
     policy: &AdvicePolicy,
 ) -> Vec<Advice> {
@@ -36,7 +34,7 @@ pub fn advise(
     advice.extend(disuse(record, usage, now, policy));
     advice.extend(end(record, now, policy));
     advice.extend(superseded(record, now));
-    advice.extend(unexercised(record, scope_uses, now, policy));
+    advice.extend(unused_scopes(record, usage, now, policy));
     advice.extend(unusual(policy.floor, requests).map(Advice::UnusualTraffic));
     advice.extend(unusual(policy.refusal_floor, UsageBucket::refused).map(Advice::UnusualRefusals));
     advice
@@ -85,23 +83,25 @@ fn superseded(record: &KeyRecord, now: Timestamp) -> impl Iterator<Item = Advice
     })
 }
 
-fn unexercised(
+fn unused_scopes(
     record: &KeyRecord,
-    scope_uses: &[ScopeUse],
+    usage: &[UsageBucket],
     now: Timestamp,
     policy: &AdvicePolicy,
 ) -> Option<Advice> {
-    // Where nothing was noted, nobody knows.
-    let since = scope_uses.iter().map(ScopeUse::first_hour).min()?;
+    let known = || usage.iter().filter(|bucket| !bucket.scopes().is_empty());
+    let since = known().map(UsageBucket::hour).min()?;
     let since = since.max(record.created_at());
-    if !has_passed(now, since, policy.unexercised_after) {
+    if !has_passed(now, since, policy.unused_scopes_after) {
         return None;
     }
-    let exercised: ScopeSet = scope_uses.iter().map(|one| one.scope().clone()).collect();
-    let others = policy.watched.difference(&exercised);
+    let used: ScopeSet = known()
+        .flat_map(|bucket| bucket.scopes().iter().cloned())
+        .collect();
+    let others = policy.watched.difference(&used);
     let held = others.iter().filter(|one| record.scopes().contains(one));
     let scopes: ScopeSet = held.cloned().collect();
-    (!scopes.is_empty()).then_some(Advice::ScopesNeverExercised { scopes, since })
+    (!scopes.is_empty()).then_some(Advice::UnusedScopes { scopes, since })
 }
 
 fn has_passed(now: Timestamp, since: Timestamp, wait: Duration) -> bool {

@@ -38,12 +38,11 @@ pub enum Advice {
         /// From when on it is refused.
         retires_at: Timestamp,
     },
-    /// No request has needed some scopes of the key for long: if nobody needs them, take them away.
-    ScopesNeverExercised {
+    /// Some scopes of the key were not needed by any request for a long time: consider removing them.
+    UnusedScopes {
         /// The scopes.
         scopes: ScopeSet,
-        /// Since when what the key exercises has been noted: its first hour with the scopes that it
-        /// has now.
+        /// The first hour whose used scopes are known.
         since: Timestamp,
     },
     /// There were far more requests in the last whole hour than in any of the two weeks before.
@@ -74,7 +73,7 @@ impl Advice {
             Self::NoExpiration => "no_expiration",
             Self::ExpiresSoon { .. } => "expires_soon",
             Self::SupersededSecretInUse { .. } => "superseded_secret_in_use",
-            Self::ScopesNeverExercised { .. } => "scopes_never_exercised",
+            Self::UnusedScopes { .. } => "unused_scopes",
             Self::UnusualTraffic(_) => "unusual_traffic",
             Self::UnusualRefusals(_) => "unusual_refusals",
         }
@@ -97,7 +96,7 @@ impl fmt::Display for Advice {
                 "superseded secret {secret_version} was used at {last_used_at}, and is refused \
                  from {retires_at} on"
             ),
-            Self::ScopesNeverExercised { scopes, since } => {
+            Self::UnusedScopes { scopes, since } => {
                 write!(
                     f,
                     "no request since {since} needed these of its scopes: {scopes}"

@@ -19,18 +19,15 @@ use crate::scope::set::{Common, ScopeSet};
 /// [floor of their own](Self::with_refusal_floor). Nothing is unusual until a key is a
 /// [day](Self::SETTLING) old when the hour starts. An hour is one of UTC that starts on the hour.
 ///
-/// # Scopes that were never exercised
+/// # Unused scopes
 ///
-/// A scope is exercised when a request is let in and the layer's policy asks for it, or when a
-/// monitor is [told](crate::usage::UsageMonitor::exercise) so. Advice names the scopes that a key
-/// holds, that are [watched](Self::with_watched_scopes), and that none of its requests has exercised
-/// although what it exercises has been noted [for long](Self::with_unexercised_after).
+/// A scope is used when a request is allowed and the layer's policy needs it, or when a monitor
+/// [records](crate::usage::UsageMonitor::exercise) so. Advice names the scopes that a key holds, that
+/// are [watched](Self::with_watched_scopes), and that no request has used although used scopes are
+/// known for [long enough](Self::with_unused_scopes_after).
 ///
-/// That time begins with the first hour in which the key exercised any scope with the set of scopes
-/// that it has now. So there is no such advice on a key whose uses were counted before scopes were
-/// noted, on one whose requests need no scope, and for a time after its scopes were changed. What
-/// processes do that note no scopes, such as those of an older version, nobody knows, nor what was
-/// [dropped](crate::usage::UsageStats::dropped): let all processes note scopes for that time before
+/// It is derived from the usage of twice that time. A scope that the key received less than that ago is
+/// named too, and so is one whose use was recorded by nobody: let all processes record scopes before
 /// you trust the advice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdvicePolicy {
@@ -40,7 +37,7 @@ pub struct AdvicePolicy {
     pub(super) factor: u64,
     pub(super) floor: u64,
     pub(super) refusal_floor: u64,
-    pub(super) unexercised_after: Duration,
+    pub(super) unused_scopes_after: Duration,
     pub(super) watched: ScopeSet,
 }
 
@@ -59,7 +56,7 @@ impl AdvicePolicy {
             factor: 3,
             floor: 1_000,
             refusal_floor: 50,
-            unexercised_after: Duration::from_secs(30 * DAY),
+            unused_scopes_after: Duration::from_secs(30 * DAY),
             watched: ScopeSet::of_common_bits(
                 Common::Read as u8 | Common::Write as u8 | Common::Delete as u8,
             ),
@@ -109,22 +106,20 @@ impl AdvicePolicy {
         self
     }
 
-    /// Tells that scopes were never exercised, so long after the first hour in which any was noted.
-    /// Default: 30 days.
+    /// Reports unused scopes once the used scopes have been known for that long. Defaults to 30 days.
     #[must_use]
-    pub const fn with_unexercised_after(mut self, unexercised_after: Duration) -> Self {
-        self.unexercised_after = unexercised_after;
+    pub const fn with_unused_scopes_after(mut self, unused_scopes_after: Duration) -> Self {
+        self.unused_scopes_after = unused_scopes_after;
         self
     }
 
-    /// Advises on these scopes only when they are never exercised. Default: `read`, `write` and
-    /// `delete`, for which the layer's default policy asks.
+    /// Sets the scopes that are reported when they are unused. Defaults to `read`, `write` and `delete`,
+    /// which the layer's default policy needs.
     ///
-    /// Name those whose every use is noted: that of the layer's policy is, and that of a
+    /// Name those whose every use is recorded: that of the layer's policy is, and that of a
     /// [`RequireScope`](crate::middleware::RequireScope) with
-    /// [`with_usage`](crate::middleware::RequireScope::with_usage). One that is asked for elsewhere, such
-    /// as in a handler, would be called never exercised however often it is. With none there is no such
-    /// advice.
+    /// [`with_usage`](crate::middleware::RequireScope::with_usage). One that is checked elsewhere, such
+    /// as in a handler, would be reported as unused. With none there is no such advice.
     ///
     /// ```
     /// use tower_api_key::Scope;

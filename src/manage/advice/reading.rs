@@ -10,12 +10,13 @@ use crate::manage::error::ManageError;
 use crate::manage::lifetime::earlier;
 use crate::manage::manager::KeyManager;
 use crate::record::id::KeyId;
-use crate::store::registry::KeyRegistry;
+use crate::store::contract::registry::KeyRegistry;
+use crate::store::contract::usage::UsageStore;
 
-impl<S: KeyRegistry> KeyManager<S> {
+impl<S: KeyRegistry + UsageStore> KeyManager<S> {
     /// What the holder of a key should look at, by its record and its usage; see [`Advice`].
     ///
-    /// It asks the store three times. What is worth advice is the
+    /// It reads the store twice. What is worth advice is the
     /// [policy's](Self::with_advice_policy) part. Compare the key's owner with the caller's before
     /// you show it.
     ///
@@ -40,19 +41,16 @@ impl<S: KeyRegistry> KeyManager<S> {
         let record = record.ok_or_else(ManageError::not_found)?;
         let now = self.clock.now();
         let hour = last_whole_hour(now).unwrap_or(Timestamp::MIN);
-        let begin = earlier(hour, AdvicePolicy::HISTORY).unwrap_or(Timestamp::MIN);
+        let known = self.advice_policy.unused_scopes_after.saturating_mul(2);
+        let history = AdvicePolicy::HISTORY.max(known);
+        let begin = earlier(hour, history).unwrap_or(Timestamp::MIN);
         // To the end of the calendar: the clock of who wrote them may be ahead.
         let usage = self.store.usage(id, begin..Timestamp::MAX).await?;
-        let scope_uses = self.store.scope_uses(id).await?;
-        Ok(advise(
-            &record,
-            &usage,
-            &scope_uses,
-            now,
-            &self.advice_policy,
-        ))
+        Ok(advise(&record, &usage, now, &self.advice_policy))
     }
+}
 
+impl<S> KeyManager<S> {
     /// Advises by this policy. Default: [`AdvicePolicy::new`].
     #[must_use]
     pub fn with_advice_policy(self, advice_policy: AdvicePolicy) -> Self {

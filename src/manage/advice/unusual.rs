@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::kind::HourlyExcess;
 use super::policy::AdvicePolicy;
 use crate::manage::lifetime::earlier;
-use crate::store::usage::{SECONDS_PER_HOUR, UsageBucket, start_of_hour};
+use crate::store::contract::usage::{SECONDS_PER_HOUR, UsageBucket, start_of_hour};
 
 /// The last whole hour, if it stands out; `count` says what is counted, and `floor` how many of it
 /// never stand out.

@@ -21,7 +21,7 @@ use super::stats::{CacheStats, FeedState};
 use crate::key::digest::KeyDigest;
 use crate::record::id::KeyId;
 use crate::store::contain::contain;
-use crate::store::feed::{FeedEvent, Listeners};
+use crate::store::contract::feed::{FeedEvent, Listeners};
 use crate::store::replica;
 
 /// All of a cache but the store. Answers from memory take no lock.

@@ -1,7 +1,7 @@
 //! How a cache takes what the feed tells.
 
 use super::core::Core;
-use crate::store::feed::{FeedEvent, FeedListener};
+use crate::store::contract::feed::{FeedEvent, FeedListener};
 
 impl FeedListener for Core {
     fn on_event(&self, event: FeedEvent) {

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use super::entry::Moment;
 use crate::record::key::KeyRecord;
-use crate::store::error::{StoreError, StoreErrorKind};
+use crate::store::contract::error::{StoreError, StoreErrorKind};
 
 /// The record of a digest; none, for an unknown key.
 pub(super) type Answer = Option<Arc<KeyRecord>>;

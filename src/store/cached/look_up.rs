@@ -9,7 +9,7 @@ use super::observer::CacheEvent;
 use crate::key::digest::KeyDigest;
 use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
-use crate::store::error::{StoreError, StoreErrorKind};
+use crate::store::contract::error::{StoreError, StoreErrorKind};
 
 /// What a request does for an answer that is not in memory.
 pub(super) enum Way {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::record::id::KeyId;
-use crate::store::error::StoreErrorKind;
+use crate::store::contract::error::StoreErrorKind;
 
 /// Is told when a cache loses the feed of changes, and when it answers from memory because the
 /// store fails.

@@ -8,23 +8,21 @@ use jiff::Timestamp;
 
 use super::core::Core;
 use super::store::CachedStore;
-use crate::record::change::KeyChange;
-use crate::record::context::ChangeContext;
 use crate::record::id::KeyId;
 use crate::record::key::KeyRecord;
-use crate::store::audit_page::{AuditPage, AuditPageRequest};
-use crate::store::error::StoreError;
-use crate::store::feed::{ChangeFeed, FeedListener};
-use crate::store::key_store::KeyStore;
-use crate::store::page::{KeyPage, PageRequest};
-use crate::store::registry::KeyRegistry;
-use crate::store::scope_use::ScopeUse;
-use crate::store::usage::{UsageBatch, UsageBucket};
+use crate::store::contract::audit::{AuditLog, AuditPage, AuditPageRequest};
+use crate::store::contract::error::StoreError;
+use crate::store::contract::feed::{ChangeFeed, FeedEvent, FeedListener};
+use crate::store::contract::key_store::KeyStore;
+use crate::store::contract::page::{KeyPage, PageRequest};
+use crate::store::contract::registry::KeyRegistry;
+use crate::store::contract::usage::{UsageBatch, UsageBucket, UsageStore};
+use crate::store::contract::write::{Commit, Insert, Inserted};
 
-/// Forgets keys when it is dropped: when a change has been made, has failed, or is waited for no
-/// more. In each case the store may hold another record.
+/// Forgets keys when it is dropped: when a change was made, failed, or is no longer waited for. In
+/// each case the store may hold another record.
 ///
-/// It is late enough: what a look-up finds that began before this is not remembered after it.
+/// It is late enough: what a lookup finds that began before this is not remembered after it.
 struct ForgetAfter<'a> {
     core: &'a Core,
     ids: Vec<KeyId>,
@@ -44,28 +42,20 @@ impl<S> CachedStore<S> {
     }
 }
 
-/// Every call goes to the store; after a change, this cache does not answer with the record from
-/// before it, whether the call succeeded, failed or was dropped. Uses of keys make it forget
-/// nothing, so the `last_used_at` of a record that it answers with may be out of date.
+/// Every call goes to the store; after a change, this cache does not return the record from before
+/// it, whether the call succeeded, failed or was dropped. Usage makes it forget nothing, so the
+/// `last_used_at` of a record that it returns may be out of date.
 #[async_trait]
-impl<S: KeyRegistry> KeyRegistry for CachedStore<S> {
-    async fn insert(
-        &self,
-        record: KeyRecord,
-        context: &ChangeContext,
-    ) -> Result<Arc<KeyRecord>, StoreError> {
-        let _forget = self.forget_after(vec![record.id()], true);
-        self.inner().insert(record, context).await
+impl<S: KeyRegistry + 'static> KeyRegistry for CachedStore<S> {
+    async fn insert(&self, insert: Insert) -> Result<Inserted, StoreError> {
+        let _forget = self.forget_after(vec![insert.record.id()], true);
+        self.inner().insert(insert).await
     }
 
-    async fn insert_many(
-        &self,
-        records: Vec<KeyRecord>,
-        context: &ChangeContext,
-    ) -> Vec<Result<Arc<KeyRecord>, StoreError>> {
-        let ids = records.iter().map(KeyRecord::id).collect();
+    async fn insert_many(&self, inserts: Vec<Insert>) -> Vec<Result<Inserted, StoreError>> {
+        let ids = inserts.iter().map(|insert| insert.record.id()).collect();
         let _forget = self.forget_after(ids, true);
-        self.inner().insert_many(records, context).await
+        self.inner().insert_many(inserts).await
     }
 
     async fn get(&self, id: &KeyId) -> Result<Option<Arc<KeyRecord>>, StoreError> {
@@ -76,25 +66,26 @@ impl<S: KeyRegistry> KeyRegistry for CachedStore<S> {
         self.inner().list(owner, page).await
     }
 
-    async fn apply(
-        &self,
-        id: &KeyId,
-        change: &KeyChange,
-        context: &ChangeContext,
-    ) -> Result<Arc<KeyRecord>, StoreError> {
-        let added = matches!(change, KeyChange::Rotate { .. });
-        let _forget = self.forget_after(vec![*id], added);
-        self.inner().apply(id, change, context).await
+    async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
+        let added = matches!(commit.event(), FeedEvent::Added(_));
+        let _forget = self.forget_after(vec![commit.id], added);
+        self.inner().commit(commit).await
     }
+}
 
+#[async_trait]
+impl<S: AuditLog> AuditLog for CachedStore<S> {
     async fn audit(&self, owner: &str, page: &AuditPageRequest) -> Result<AuditPage, StoreError> {
         self.inner().audit(owner, page).await
     }
 
-    async fn forget_audit_before(&self, at: Timestamp) -> Result<u64, StoreError> {
-        self.inner().forget_audit_before(at).await
+    async fn prune_audit_before(&self, at: Timestamp) -> Result<u64, StoreError> {
+        self.inner().prune_audit_before(at).await
     }
+}
 
+#[async_trait]
+impl<S: UsageStore> UsageStore for CachedStore<S> {
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         self.inner().record_usage(batch).await
     }
@@ -107,18 +98,14 @@ impl<S: KeyRegistry> KeyRegistry for CachedStore<S> {
         self.inner().usage(id, hours).await
     }
 
-    async fn scope_uses(&self, id: &KeyId) -> Result<Vec<ScopeUse>, StoreError> {
-        self.inner().scope_uses(id).await
-    }
-
-    async fn forget_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
-        self.inner().forget_usage_before(hour).await
+    async fn prune_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
+        self.inner().prune_usage_before(hour).await
     }
 }
 
 /// Passes on what the store tells, once this cache has taken note of it. One that does not
 /// [watch](CachedStore::watching) its store has nothing to tell, and says that its feed is lost.
-impl<S: KeyStore + ChangeFeed> ChangeFeed for CachedStore<S> {
+impl<S: KeyStore + ChangeFeed + 'static> ChangeFeed for CachedStore<S> {
     fn watch(&self, listener: Weak<dyn FeedListener>) {
         self.core().downstream.add(listener);
     }

@@ -16,9 +16,9 @@ use super::stats::{CacheStats, FeedState};
 use crate::key::digest::KeyDigest;
 use crate::record::id::KeyId;
 use crate::store::contain::{contain, contain_future};
-use crate::store::error::{StoreError, StoreErrorKind};
-use crate::store::feed::{ChangeFeed, FeedListener};
-use crate::store::key_store::KeyStore;
+use crate::store::contract::error::{StoreError, StoreErrorKind};
+use crate::store::contract::feed::{ChangeFeed, FeedListener};
+use crate::store::contract::key_store::KeyStore;
 
 /// Remembers what another store has answered, in bounded memory and for a bounded time.
 ///
@@ -80,7 +80,7 @@ struct Shared<S> {
     store: S,
 }
 
-impl<S: KeyStore> CachedStore<S> {
+impl<S: KeyStore + 'static> CachedStore<S> {
     /// A cache that hears of no changes but those that are made through it: a change that is made
     /// elsewhere takes effect here within the time to live.
     ///
@@ -154,7 +154,7 @@ impl<S> CachedStore<S> {
 }
 
 #[async_trait]
-impl<S: KeyStore> KeyStore for CachedStore<S> {
+impl<S: KeyStore + 'static> KeyStore for CachedStore<S> {
     async fn find(&self, digest: &KeyDigest) -> Found {
         if let Some(answer) = self.0.core.answer_now(digest) {
             return Ok(answer);
@@ -178,13 +178,13 @@ impl<S: KeyStore> KeyStore for CachedStore<S> {
         answer.unwrap_or_else(|_| Err(late(limit)))
     }
 
-    fn find_now(&self, digest: &KeyDigest) -> Option<Found> {
+    fn try_find(&self, digest: &KeyDigest) -> Option<Found> {
         self.0.core.answer_now(digest).map(Ok)
     }
 }
 
 /// Asks the store, for as long as the deadline allows.
-async fn run<S: KeyStore>(shared: Arc<Shared<S>>, look_up: LookUp) {
+async fn run<S: KeyStore + 'static>(shared: Arc<Shared<S>>, look_up: LookUp) {
     let deadline = shared.core.options.look_up_deadline;
     let find = async {
         let find = contain(|| shared.store.find(look_up.digest()))?;

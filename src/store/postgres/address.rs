@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
-use crate::store::error::{StoreError, StoreErrorKind};
+use crate::store::contract::error::{StoreError, StoreErrorKind};
 
 /// Reads a URL such as `postgres://user:password@host:5432/database?sslmode=require`.
 ///
@@ -42,7 +42,7 @@ fn is_scheme(text: &str) -> bool {
     matches!(text.len(), 1..=20)
         && text
             .bytes()
-            .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'-' | b'.'))
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
 }
 
 /// `verify-ca` and `verify-full` are what TLS always does here, so they mean `require`.

@@ -11,10 +11,10 @@ use tokio_postgres::{AsyncMessage, Client, Config, Notification};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::address::Address;
-use super::fault::no_connection;
+use super::error::no_connection;
 use super::options::PostgresOptions;
 use super::tls;
-use crate::store::error::{StoreError, StoreErrorKind};
+use crate::store::contract::error::{StoreError, StoreErrorKind};
 
 /// How long one try to connect may take, over all hosts and addresses.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -65,14 +65,14 @@ impl Connector {
 
     pub(super) fn late(&self) -> StoreError {
         let message = format!(
-            "expected a connection to {} within {PATIENCE:?}, found none",
+            "{}: the connection timed out after {PATIENCE:?}",
             self.address
         );
         StoreError::new(StoreErrorKind::Unavailable, message)
     }
 }
 
-/// The task that moves a connection's octets; dropping this closes the connection.
+/// The task that moves a connection's bytes; dropping this closes the connection.
 pub(super) struct Driver(JoinHandle<()>);
 
 impl Driver {
@@ -92,7 +92,7 @@ impl Drop for Driver {
 /// What suits a store better than tokio-postgres's defaults.
 fn set_defaults(config: &mut Config) {
     const DEFAULT_IDLE: Duration = Duration::from_secs(2 * 60 * 60);
-    // A look-up on a standby would miss what was revoked since.
+    // A lookup on a standby would miss what was revoked since.
     config.target_session_attrs(TargetSessionAttrs::ReadWrite);
     if config.get_application_name().is_none() {
         config.application_name("tower-api-key");

@@ -1,59 +1,54 @@
-//! Sends statements: to one of the connections for look-ups, or to the one for changes.
+//! Sends statements: to one of the connections for lookups, or to the one for changes.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, Semaphore};
+use jiff::Timestamp;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::address::Address;
 use super::connector::Connector;
-use super::fault::Fault;
+use super::error::Fault;
 use super::options::PostgresOptions;
 use super::pool::Pool;
-use super::sql::{Query, Sql};
+use super::schema::Schema;
 use super::stop::Stop;
-use crate::store::error::{StoreError, StoreErrorKind};
+use crate::store::contract::error::{StoreError, StoreErrorKind};
 
 /// The connections of one store.
 pub(super) struct Database {
     reading: Pool,
-    /// Apart, so that a change that waits for a lock holds no look-up up.
+    /// Apart, so that a change that waits for a lock delays no lookup.
     writing: Pool,
     connector: Arc<Connector>,
-    sql: Arc<Sql>,
+    schema: Arc<Schema>,
     deadline: Duration,
     calls: Semaphore,
     max_calls: usize,
-    turns: [Mutex<()>; TURNS],
 }
 
-/// How many changes of different keys, and inserts for different owners that have a limit, may be
-/// under way in this process, about.
-const TURNS: usize = 64;
-
-/// How often a statement is sent again that the server gave up.
+/// How often a statement is sent that the server gives up.
 const ATTEMPTS: usize = 8;
 
 impl Database {
     pub(super) fn start(
         connector: Arc<Connector>,
-        sql: Arc<Sql>,
+        schema: Arc<Schema>,
         options: &PostgresOptions,
         stop: &Stop,
     ) -> Self {
-        let pool = |size| Pool::start(size, &connector, &sql, options, stop);
+        let pool = |size| Pool::start(size, &connector, &schema, options, stop);
         Self {
             reading: pool(options.connections),
             writing: pool(1),
             deadline: options.deadline,
             calls: Semaphore::new(options.max_calls),
             max_calls: options.max_calls,
-            turns: [const { Mutex::const_new(()) }; TURNS],
             connector,
-            sql,
+            schema,
         }
     }
 
@@ -65,11 +60,11 @@ impl Database {
         self.connector.address()
     }
 
-    pub(super) fn sql(&self) -> &Arc<Sql> {
-        &self.sql
+    pub(super) fn schema(&self) -> &Schema {
+        &self.schema
     }
 
-    /// How many connections for look-ups are up.
+    /// How many connections for lookups are up.
     pub(super) fn up(&self) -> usize {
         self.reading.up()
     }
@@ -79,72 +74,98 @@ impl Database {
         self.reading.link().await.map(drop)
     }
 
-    /// Bounds a call in time and number.
-    pub(super) async fn within<T>(
-        &self,
-        call: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
-        let _permit = self.calls.try_acquire().map_err(|_| self.overloaded())?;
-        timeout(self.deadline, call)
-            .await
-            .unwrap_or_else(|_| Err(self.late()))
-    }
-
-    /// Reads rows; again where the connection was lost meanwhile, since all may be lost at once.
+    /// Reads rows.
+    ///
+    /// Sends the statement again where the connection was lost, since all may be lost at once.
     pub(super) async fn read(
         &self,
-        query: Query,
+        statement: &'static str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, StoreError> {
-        let mut answer = self.reading.link().await?.query(query, parameters).await;
-        for _ in 0..self.reading.size() {
-            if !answer.as_ref().is_err_and(Fault::is_lost) {
-                break;
+        self.within(async {
+            let link = self.reading.link().await?;
+            let mut answer = link.read(statement, parameters).await;
+            for _ in 0..self.reading.size() {
+                if !answer.as_ref().is_err_and(Fault::is_lost) {
+                    break;
+                }
+                let link = self.reading.link().await?;
+                answer = link.read(statement, parameters).await;
             }
-            answer = self.reading.link().await?.query(query, parameters).await;
-        }
-        answer.map_err(|fault| fault.into_store_error(self.address()))
+            answer
+        })
+        .await
     }
 
-    /// Writes in one atomic statement; once more where the server broke a deadlock.
+    /// Writes in one statement, which happens or does not; under the lock of that name, if there is
+    /// one.
+    ///
+    /// Sends it again where the server broke a deadlock.
     pub(super) async fn write(
         &self,
-        query: Query,
+        lock: Option<&str>,
+        statement: &'static str,
         parameters: &[&(dyn ToSql + Sync)],
-    ) -> Result<Vec<Row>, Fault> {
-        let mut answer = self.writing.link().await?.query(query, parameters).await;
-        for _ in 1..ATTEMPTS {
-            if !answer.as_ref().is_err_and(Fault::is_passing) {
-                break;
+    ) -> Result<Vec<Row>, StoreError> {
+        self.within(async {
+            let link = self.writing.link().await?;
+            let mut answer = link.write(lock, statement, parameters).await;
+            for _ in 1..ATTEMPTS {
+                if !answer.as_ref().is_err_and(Fault::is_passing) {
+                    break;
+                }
+                let link = self.writing.link().await?;
+                answer = link.write(lock, statement, parameters).await;
             }
-            answer = self.writing.link().await?.query(query, parameters).await;
-        }
-        answer
+            answer
+        })
+        .await
     }
 
-    /// Waits for the turn to change a key, or to add one to an owner who has a limit: of changes at
-    /// once, each would have to be made again after each of the others.
-    pub(super) async fn turn(&self, of: &[u8]) -> tokio::sync::MutexGuard<'_, ()> {
-        let mixed = of.iter().fold(0_usize, |mixed, octet| {
-            mixed.wrapping_mul(31).wrapping_add(usize::from(*octet))
-        });
-        self.turns[mixed % TURNS].lock().await
+    /// Sends a statement that deletes some old rows until it finds nothing more; returns how many rows
+    /// it deleted.
+    pub(super) async fn prune(
+        &self,
+        statement: &'static str,
+        before: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let before = before.as_microsecond();
+        let mut pruned = 0;
+        loop {
+            let rows = self.write(None, statement, &[&before, &PRUNED]).await?;
+            if rows.is_empty() {
+                return Ok(pruned);
+            }
+            pruned += rows.len() as u64;
+        }
+    }
+
+    /// Bounds a call in time and number.
+    async fn within<T>(
+        &self,
+        call: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, StoreError> {
+        let _permit = self.calls.try_acquire().map_err(|_| self.overloaded())?;
+        let answer = timeout(self.deadline, call)
+            .await
+            .map_err(|_| self.late())?;
+        answer.map_err(|fault| fault.into_store_error(self.address()))
     }
 
     fn overloaded(&self) -> StoreError {
         let message = format!(
-            "expected at most {} calls at once, found more",
+            "{}: more than {} calls are in flight",
+            self.address(),
             self.max_calls
         );
         StoreError::new(StoreErrorKind::Overloaded, message)
     }
 
     fn late(&self) -> StoreError {
-        let message = format!(
-            "expected an answer of {} within {:?}, found none",
-            self.address(),
-            self.deadline
-        );
+        let message = format!("{}: no answer within {:?}", self.address(), self.deadline);
         StoreError::new(StoreErrorKind::TimedOut, message)
     }
 }
+
+/// How many rows a statement deletes, so that nothing is locked for long.
+const PRUNED: i64 = 2_000;

@@ -13,11 +13,11 @@ use tokio_postgres::Client;
 use super::connector::Connector;
 use super::options::PostgresOptions;
 use super::payload;
-use super::sql::Sql;
+use super::schema::Schema;
 use super::stop::Stop;
 use crate::key::random;
 use crate::store::backoff::Backoff;
-use crate::store::feed::{FeedEvent, FeedListener, Listeners};
+use crate::store::contract::feed::{FeedEvent, FeedListener, Listeners};
 
 /// The feed of one store.
 ///
@@ -46,7 +46,7 @@ struct Follower {
 impl Feed {
     pub(super) fn new(
         connector: Arc<Connector>,
-        sql: &Sql,
+        schema: &Schema,
         options: &PostgresOptions,
         stop: Stop,
     ) -> Self {
@@ -58,8 +58,8 @@ impl Feed {
             follower: Follower {
                 listeners,
                 connector,
-                changes: sql.name("changes"),
-                own: sql.name(&format!("proof_{}", own_name())),
+                changes: schema.name("changes"),
+                own: schema.name(&format!("proof_{}", own_name())),
                 proof_interval: options.proof_interval,
                 deadline: options.deadline,
                 backoff: (options.least_backoff, options.greatest_backoff),
@@ -86,10 +86,10 @@ impl Feed {
 
 /// Tells apart the feeds that notify themselves.
 fn own_name() -> String {
-    let mut octets = [0; 8];
+    let mut bytes = [0; 8];
     // Two feeds of one name would only take each other's proofs for numbers out of order.
-    let _ = random::fill(&mut octets);
-    hex::encode(octets)
+    let _ = random::fill(&mut bytes);
+    hex::encode(bytes)
 }
 
 impl Follower {
@@ -110,7 +110,7 @@ impl Follower {
             if notification.channel() == own {
                 told.send_replace(notification.payload().parse().unwrap_or(0));
             } else {
-                payload::read(notification.payload(), |event| listeners.tell(event));
+                listeners.tell(payload::read(notification.payload()));
             }
         });
         let Ok((client, mut driver)) = opened.await else {

@@ -2,31 +2,23 @@
 
 mod address;
 mod audit;
-mod change;
-mod columns;
 mod connector;
 mod database;
-mod fault;
+mod error;
 mod feed;
-mod forget;
 mod hidden;
-mod insert;
 mod link;
 mod migrate;
 mod options;
 mod payload;
 mod pool;
-mod reading;
+mod registry;
 mod rows;
-mod sql;
+mod schema;
 mod stop;
 mod store;
-mod tables;
-mod timestamptz;
 mod tls;
 mod usage;
-mod writing;
-mod written;
 
 pub use options::PostgresOptions;
 pub use store::PostgresStore;

@@ -1,9 +1,10 @@
-//! What a store in PostgreSQL can be told.
+//! Options of a store in PostgreSQL.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::store::error::{StoreError, StoreErrorKind};
+use super::schema::DEFAULT_PREFIX;
+use crate::store::contract::error::{StoreError, StoreErrorKind};
 use crate::store::prefix::is_plain;
 
 /// Options of a [`PostgresStore`](super::store::PostgresStore).
@@ -33,7 +34,7 @@ impl PostgresOptions {
     pub fn new() -> Self {
         Self {
             connections: 2,
-            table_prefix: "tower_api_key_".to_owned(),
+            table_prefix: DEFAULT_PREFIX.to_owned(),
             deadline: Duration::from_secs(1),
             max_calls: 10_000,
             least_backoff: Duration::from_millis(50),
@@ -43,11 +44,11 @@ impl PostgresOptions {
         }
     }
 
-    /// How many connections look keys up, from 1 to 64. Default: 2.
+    /// Sets how many connections look up keys, from 1 to 64. Defaults to 2.
     ///
-    /// Each is pipelined: a look-up is sent without waiting for the answers of others, so two are
-    /// enough for tens of thousands of look-ups a second. One more connection makes all changes,
-    /// and one more hears of changes once there is somebody to tell.
+    /// Each is pipelined: a lookup is sent without waiting for the answers of others, so two are
+    /// enough for tens of thousands of lookups a second. One more connection makes all changes, and
+    /// one more listens for changes once the feed is watched.
     #[must_use]
     pub fn with_connections(self, connections: usize) -> Self {
         Self {
@@ -56,8 +57,8 @@ impl PostgresOptions {
         }
     }
 
-    /// What the names of the tables begin with: 1 to 32 of `a`–`z`, `0`–`9` and `_`, the first a
-    /// letter. Default: `tower_api_key_`.
+    /// Sets what the names of the tables start with: 1 to 32 of `a`–`z`, `0`–`9` and `_`, the first a
+    /// letter. Defaults to `tower_api_key_`.
     ///
     /// The schema is the connection's: the first in its `search_path`.
     #[must_use]
@@ -68,7 +69,7 @@ impl PostgresOptions {
         }
     }
 
-    /// How long a call may take, from 10 ms to 1 hour. Default: 1 s.
+    /// Sets how long a call may take, from 10 ms to 1 hour. Defaults to 1 s.
     ///
     /// It is the server's `statement_timeout` too. A connection that has not answered for so long
     /// is replaced.
@@ -77,15 +78,16 @@ impl PostgresOptions {
         Self { deadline, ..self }
     }
 
-    /// How many calls may be under way at once, from 1 to 1,000,000; more are refused as
-    /// [`Overloaded`](StoreErrorKind::Overloaded). Default: 10,000.
+    /// Sets how many calls may be in flight, from 1 to 1,000,000; more are rejected as
+    /// [`Overloaded`](StoreErrorKind::Overloaded). Defaults to 10,000.
     #[must_use]
     pub fn with_max_calls(self, max_calls: usize) -> Self {
         Self { max_calls, ..self }
     }
 
-    /// How long to wait before the next try to connect: first the least, then twice as long each
-    /// time, up to the greatest; each shortened at random by up to a half. Default: 50 ms and 2 s.
+    /// Sets how long to wait before the next attempt to connect: first the least, then twice as long
+    /// each time, up to the greatest; each shortened at random by up to a half. Defaults to 50 ms and
+    /// 2 s.
     #[must_use]
     pub fn with_reconnect_backoff(self, least: Duration, greatest: Duration) -> Self {
         Self {
@@ -95,8 +97,7 @@ impl PostgresOptions {
         }
     }
 
-    /// How often the feed of changes proves that it is up to date, from 10 ms to 1 hour.
-    /// Default: 1 s.
+    /// Sets the interval of the heartbeat of the change feed, from 10 ms to 1 hour. Defaults to 1 s.
     #[must_use]
     pub fn with_proof_interval(self, proof_interval: Duration) -> Self {
         Self {
@@ -105,7 +106,7 @@ impl PostgresOptions {
         }
     }
 
-    /// Trusts the certificate authorities in this PEM text, and no others. Default: those that the
+    /// Trusts the certificate authorities in this PEM text, and no others. Defaults to those that the
     /// operating system trusts.
     #[must_use]
     pub fn with_root_certificates(self, pem: impl AsRef<[u8]>) -> Self {
@@ -115,7 +116,7 @@ impl PostgresOptions {
         }
     }
 
-    /// Refuses what cannot work.
+    /// Rejects what cannot work.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         check_prefix(&self.table_prefix)?;
         check_range("connections", self.connections, 1, 64)?;
@@ -124,7 +125,7 @@ impl PostgresOptions {
         check_duration("a proof interval", self.proof_interval)?;
         let (least, greatest) = (self.least_backoff, self.greatest_backoff);
         if least.is_zero() || least > greatest || greatest > HOUR {
-            return Err(refused(format!(
+            return Err(rejected(format!(
                 "expected backoff from more than 0 up to at most {HOUR:?}, \
                  found {least:?} to {greatest:?}"
             )));
@@ -145,7 +146,7 @@ fn check_prefix(prefix: &str) -> Result<(), StoreError> {
     if is_plain(prefix) {
         return Ok(());
     }
-    Err(refused(format!(
+    Err(rejected(format!(
         "expected a table prefix of 1 to 32 of a-z, 0-9 and _ that starts with a letter, \
          found {prefix:?}"
     )))
@@ -155,7 +156,7 @@ fn check_range(what: &str, found: usize, least: usize, most: usize) -> Result<()
     if (least..=most).contains(&found) {
         return Ok(());
     }
-    Err(refused(format!(
+    Err(rejected(format!(
         "expected {least} to {most} {what}, found {found}"
     )))
 }
@@ -164,11 +165,11 @@ fn check_duration(what: &str, found: Duration) -> Result<(), StoreError> {
     if (Duration::from_millis(10)..=HOUR).contains(&found) {
         return Ok(());
     }
-    Err(refused(format!(
+    Err(rejected(format!(
         "expected {what} from 10ms to {HOUR:?}, found {found:?}"
     )))
 }
 
-fn refused(message: String) -> StoreError {
+fn rejected(message: String) -> StoreError {
     StoreError::new(StoreErrorKind::Misconfigured, message)
 }

@@ -1,55 +1,51 @@
-//! What notifications say: a letter, and the ids of keys in hexadecimal digits.
+//! What notifications say: a letter, and the id of a key in hexadecimal.
 
 use crate::record::id::KeyId;
-use crate::store::feed::FeedEvent;
+use crate::store::contract::feed::FeedEvent;
 
-/// New secrets work.
+/// A new secret works.
 pub(super) const ADDED: &str = "a";
-/// Keys were changed or deleted.
-pub(super) const CHANGED: &str = "c";
+/// A key was changed or deleted.
+const CHANGED: &str = "c";
 
-/// How many ids fit: a payload has less than 8,000 octets.
-pub(super) const MOST_IDS: usize = 240;
-
-/// Tells the events in a payload. One that was not understood may mean any change.
-pub(super) fn read(payload: &str, mut tell: impl FnMut(FeedEvent)) {
-    match events(payload) {
-        Some(events) => events.into_iter().for_each(tell),
-        None => tell(FeedEvent::Reset),
+/// The letter of an event.
+pub(super) fn letter(event: FeedEvent) -> &'static str {
+    match event {
+        FeedEvent::Added(_) => ADDED,
+        _ => CHANGED,
     }
 }
 
-fn events(payload: &str) -> Option<Vec<FeedEvent>> {
-    let event = match payload.get(..1)? {
-        ADDED => FeedEvent::Added,
-        CHANGED => FeedEvent::Changed,
-        _ => return None,
-    };
-    let octets = hex::decode(&payload[1..]).ok()?;
-    let ids = octets.chunks(KeyId::LEN).map(|id| id.try_into().ok());
-    let events: Option<Vec<_>> = ids.map(|id| id.map(KeyId::from_bytes).map(event)).collect();
-    events.filter(|events| !events.is_empty())
+/// The event in a payload. One that is not understood may mean any change.
+pub(super) fn read(payload: &str) -> FeedEvent {
+    event(payload).unwrap_or(FeedEvent::Reset)
+}
+
+fn event(payload: &str) -> Option<FeedEvent> {
+    let (letter, id) = payload.split_at_checked(1)?;
+    let mut bytes = [0; KeyId::LEN];
+    hex::decode_to_slice(id, &mut bytes).ok()?;
+    let id = KeyId::from_bytes(bytes);
+    match letter {
+        ADDED => Some(FeedEvent::Added(id)),
+        CHANGED => Some(FeedEvent::Changed(id)),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn told(payload: &str) -> Vec<FeedEvent> {
-        let mut events = Vec::new();
-        read(payload, |event| events.push(event));
-        events
-    }
-
     #[test]
-    fn payloads_tell_of_every_key() {
-        let [one, two] = [1, 2].map(|octet| KeyId::from_bytes([octet; 16]));
-        let (ones, twos) = ("01".repeat(16), "02".repeat(16));
-        assert_eq!(told(&format!("c{ones}")), [FeedEvent::Changed(one)]);
-        assert_eq!(
-            told(&format!("a{ones}{twos}")),
-            [FeedEvent::Added(one), FeedEvent::Added(two)]
-        );
+    fn a_payload_names_a_key() {
+        let id = KeyId::from_bytes([1; 16]);
+        let ones = "01".repeat(16);
+        assert_eq!(read(&format!("c{ones}")), FeedEvent::Changed(id));
+        assert_eq!(read(&format!("a{ones}")), FeedEvent::Added(id));
+        for event in [FeedEvent::Added(id), FeedEvent::Changed(id)] {
+            assert_eq!(read(&format!("{}{ones}", letter(event))), event);
+        }
     }
 
     #[test]
@@ -65,7 +61,7 @@ mod tests {
             &format!("z{id}"),
         ];
         for payload in others {
-            assert_eq!(told(payload), [FeedEvent::Reset], "{payload}");
+            assert_eq!(read(payload), FeedEvent::Reset, "{payload}");
         }
     }
 }

@@ -12,10 +12,10 @@ use tokio::time::{sleep, timeout};
 use super::connector::{Connector, Driver, PATIENCE};
 use super::link::Link;
 use super::options::PostgresOptions;
-use super::sql::Sql;
+use super::schema::Schema;
 use super::stop::Stop;
 use crate::store::backoff::Backoff;
-use crate::store::error::StoreError;
+use crate::store::contract::error::StoreError;
 
 /// A few connections, each kept up by a task.
 pub(super) struct Pool {
@@ -37,7 +37,7 @@ impl Pool {
     pub(super) fn start(
         size: usize,
         connector: &Arc<Connector>,
-        sql: &Arc<Sql>,
+        schema: &Arc<Schema>,
         options: &PostgresOptions,
         stop: &Stop,
     ) -> Self {
@@ -47,7 +47,7 @@ impl Pool {
                 index,
                 states: states.clone(),
                 connector: connector.clone(),
-                sql: sql.clone(),
+                schema: schema.clone(),
                 backoff: Backoff::new(options.least_backoff, options.greatest_backoff),
                 deadline: options.deadline,
             };
@@ -109,7 +109,7 @@ struct Keeper {
     index: usize,
     states: Arc<watch::Sender<Vec<State>>>,
     connector: Arc<Connector>,
-    sql: Arc<Sql>,
+    schema: Arc<Schema>,
     backoff: Backoff,
     deadline: Duration,
 }
@@ -144,7 +144,7 @@ impl Keeper {
     async fn connect(&self) -> Result<(Arc<Link>, Driver), StoreError> {
         let address = self.connector.address();
         let (client, driver) = self.connector.open(|_| {}).await?;
-        let link = Arc::new(Link::new(client, address.clone(), self.sql.clone()));
+        let link = Arc::new(Link::new(client, address.clone(), self.schema.clone()));
         match timeout(PATIENCE, link.prepare_session(self.deadline)).await {
             Ok(Ok(())) => Ok((link, driver)),
             Ok(Err(fault)) => Err(fault.into_store_error(address)),

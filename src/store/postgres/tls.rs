@@ -9,7 +9,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::store::error::{StoreError, StoreErrorKind};
+use crate::store::contract::error::{StoreError, StoreErrorKind};
 
 /// Makes connections that trust these certificate authorities, or the operating system's.
 pub(super) fn connector(
@@ -55,7 +55,7 @@ fn given(pem: &[u8]) -> Result<RootCertStore, StoreError> {
     Ok(roots)
 }
 
-/// None at all where the system has none; then every server that offers TLS is refused.
+/// None at all where the system has none; then every server that offers TLS is rejected.
 fn of_the_system() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

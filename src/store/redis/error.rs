@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ::redis::{ErrorKind, RedisError, ServerError, ServerErrorKind};
 
-use crate::store::error::{StoreError, StoreErrorKind};
+use crate::store::contract::error::{StoreError, StoreErrorKind};
 
 /// A failure that many callers may be told of.
 #[derive(Clone, Debug)]

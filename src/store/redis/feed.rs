@@ -8,11 +8,11 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use super::backoff::Backoff;
-use super::names::{id_digits, id_of};
+use super::names::{id_hex, id_of};
 use super::options::RedisOptions;
 use super::role;
 use super::target::Target;
-use crate::store::feed::{FeedEvent, Listeners};
+use crate::store::contract::feed::{FeedEvent, Listeners};
 
 /// Tells the listeners what is published, on a connection of its own, for ever.
 pub(super) async fn follow(
@@ -83,8 +83,8 @@ async fn prove(
 /// What is published for an event.
 pub(super) fn message_of(event: FeedEvent) -> String {
     match event {
-        FeedEvent::Added(id) => format!("a{}", id_digits(&id)),
-        FeedEvent::Changed(id) => format!("c{}", id_digits(&id)),
+        FeedEvent::Added(id) => format!("a{}", id_hex(&id)),
+        FeedEvent::Changed(id) => format!("c{}", id_hex(&id)),
         _ => "r".to_owned(),
     }
 }

@@ -16,7 +16,7 @@ use super::role;
 use super::script::Script;
 use super::target::Target;
 use super::task::Task;
-use crate::store::error::{StoreError, StoreErrorKind};
+use crate::store::contract::error::{StoreError, StoreErrorKind};
 
 /// One connection to Redis, shared by all calls, and replaced when it breaks or falls silent.
 pub(super) struct Link {
@@ -113,23 +113,6 @@ impl Link {
         }
     }
 
-    /// Runs a script by many commands, each made by its [`Script::command`].
-    pub(super) async fn run_many(
-        &self,
-        script: &Script,
-        commands: &[Cmd],
-        repeat: Repeat,
-    ) -> Result<Vec<Result<Value, StoreError>>, StoreError> {
-        let mut all = Pipeline::with_capacity(commands.len() + 1);
-        all.add_command(script.load());
-        for command in commands {
-            all.add_command(command.clone());
-        }
-        let answers = self.shared.send(Sent::Many(&all), repeat).await?;
-        let answers = answers.into_iter().skip(1);
-        Ok(answers.map(|answer| self.answer(answer)).collect())
-    }
-
     fn answer(&self, answer: Value) -> Result<Value, StoreError> {
         match answer {
             Value::ServerError(error) => {
@@ -178,7 +161,7 @@ impl Shared {
     }
 
     /// Asks whether the server is still there and a primary, so that no call has to find out, and
-    /// look-ups do not go on at a primary that was demoted: it keeps its connections.
+    /// lookups do not go on at a primary that was demoted: it keeps its connections.
     async fn ask_for_role(&self) {
         let number = match &*self.standing.borrow() {
             Standing::Up(live) => live.number,

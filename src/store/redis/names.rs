@@ -2,8 +2,13 @@
 
 use crate::key::digest::KeyDigest;
 use crate::record::id::KeyId;
-use crate::store::error::{StoreError, StoreErrorKind};
+use crate::store::contract::error::{StoreError, StoreErrorKind};
 use crate::store::prefix::is_plain;
+
+/// The version of what this crate keeps in Redis. Names that are only added need no other.
+///
+/// A lookup that finds a key does not ask for it: a document has a version of its own.
+pub(super) const VERSION: &str = "1";
 
 /// The names of the store's keys in Redis: `{prefix}:` and what they are.
 ///
@@ -13,21 +18,25 @@ use crate::store::prefix::is_plain;
 /// | --- | --- |
 /// | `version` | the version of the store |
 /// | `changes` | nothing: the channel that changes are published on |
-/// | `key:` id | hash: record, last uses, time and idempotency key of its insert if it had one |
+/// | `key:` id | hash: the fields of the key, as below |
 /// | `digest:` digest | id of its key |
 /// | `owner:` owner | sorted set of the ids of the owner's keys |
 /// | `revoked:` owner | set of those that are revoked |
-/// | `idempotency:` key | id of the key that was inserted with it |
-/// | `idempotency` | sorted set of their times, each with one of them |
+/// | `idempotency:` key `:` owner | id of the key that was inserted with it |
+/// | `idempotency` | sorted set of their times, each with key and owner |
 /// | `number` | the number of the last entry of the audit trail |
 /// | `audit:` owner | sorted set of the entries of the owner's keys by their numbers |
 /// | `audit` | sorted set of their times, each with number and owner |
-/// | `usage:` id | hash of the sums of the key: `a` or `r` (allowed, refused), hour and version |
-/// | `hours:` id | sorted set of their hours and versions |
-/// | `scopes:` id | hash of the scopes that the key has exercised: their first and last hours |
-/// | `hours` | sorted set of the ids of keys with sums, by the first hour |
-/// | `writers` | hash: number and latest use of each writer |
+/// | `usage:` id | hash of the key's usage buckets: `a`, `d`, `s` (see below), hour `:` secret |
+/// | `hours:` id | sorted set of their hours and secrets |
+/// | `hours` | sorted set of the ids of keys with buckets, by the first hour |
+/// | `writers` | hash: sequence number and latest use of each writer |
 /// | `writers:heard` | sorted set of their latest uses, each with the writer |
+///
+/// A key has the fields `record`, its document; `revision`; for each secret, `secret:` and its number,
+/// which holds its digest and last use; and, if its insert had an idempotency key, `idempotency`, which
+/// holds the time, the idempotency key and the owner. A bucket has the counters of allowed (`a`) and
+/// denied (`d`) requests, and the scopes (`s`).
 #[derive(Clone, Debug)]
 pub(super) struct Names {
     /// What all names start with.
@@ -61,7 +70,7 @@ impl Names {
 
     /// Of the hash that holds a key.
     pub(super) fn key(&self, id: &KeyId) -> String {
-        format!("{}{}", self.keys, id_digits(id))
+        format!("{}{}", self.keys, id_hex(id))
     }
 
     /// Of the string that holds the id of a digest's key.
@@ -79,41 +88,21 @@ impl Names {
         format!("{}audit:{owner}", self.start)
     }
 
-    /// Of the sorted set that holds the places of a key's sums, and of the hash that holds the sums.
-    pub(super) fn sums(&self, id: &KeyId) -> [String; 2] {
-        ["hours", "usage"].map(|kind| format!("{}{kind}:{}", self.start, id_digits(id)))
-    }
-
-    /// Of the hash that holds the scopes that a key has exercised.
-    pub(super) fn scopes(&self, id: &KeyId) -> String {
-        format!("{}scopes:{}", self.start, id_digits(id))
+    /// Of the sorted set that holds the places of a key's usage buckets, and of the hash that holds
+    /// the buckets.
+    pub(super) fn usage(&self, id: &KeyId) -> [String; 2] {
+        ["hours", "usage"].map(|kind| format!("{}{kind}:{}", self.start, id_hex(id)))
     }
 }
 
-/// An id as it stands in names and values.
-pub(super) fn id_digits(id: &KeyId) -> String {
+/// An id in names and values: hexadecimal.
+pub(super) fn id_hex(id: &KeyId) -> String {
     hex::encode(id.as_bytes())
 }
 
-/// The id that these digits are, if they are one.
+/// The id that these hex characters are, if they are one.
 pub(super) fn id_of(digits: &[u8]) -> Option<KeyId> {
-    let mut octets = [0; KeyId::LEN];
-    hex::decode_to_slice(digits, &mut octets).ok()?;
-    Some(KeyId::from_bytes(octets))
+    let mut bytes = [0; KeyId::LEN];
+    hex::decode_to_slice(digits, &mut bytes).ok()?;
+    Some(KeyId::from_bytes(bytes))
 }
-
-/// The field of a key that holds the last use of one of its secret versions.
-pub(super) fn use_field(version: u32) -> String {
-    format!("{USE_FIELD}{version}")
-}
-
-/// The number of the secret version whose last use that field holds.
-pub(super) fn version_of_use(field: &[u8]) -> Option<u32> {
-    let number = field.strip_prefix(USE_FIELD.as_bytes())?;
-    std::str::from_utf8(number).ok()?.parse().ok()
-}
-
-const USE_FIELD: &str = "used:";
-
-/// The field of a key that holds its record.
-pub(super) const RECORD_FIELD: &[u8] = b"record";

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::store::error::{StoreError, StoreErrorKind};
+use crate::store::contract::error::{StoreError, StoreErrorKind};
 
 /// The options of a [`RedisStore`](super::store::RedisStore).
 ///

@@ -32,7 +32,7 @@ pub(super) fn check(answer: Value, address: &dyn fmt::Display) -> Result<(), Fai
 
 fn is(value: &Value, text: &str) -> bool {
     match value {
-        Value::BulkString(octets) => octets == text.as_bytes(),
+        Value::BulkString(bytes) => bytes == text.as_bytes(),
         Value::SimpleString(found) => found == text,
         _ => false,
     }
@@ -41,7 +41,7 @@ fn is(value: &Value, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::error::StoreError;
+    use crate::store::contract::error::StoreError;
 
     #[test]
     fn only_a_primary_is_one() {

@@ -35,12 +35,12 @@ pub(super) struct Scripts {
     pub(super) get: Script,
     pub(super) list: Script,
     pub(super) insert: Script,
-    pub(super) change: Script,
+    pub(super) commit: Script,
     pub(super) audit: Script,
-    pub(super) forget_audit: Script,
-    pub(super) count: Script,
+    pub(super) prune_audit: Script,
+    pub(super) record_usage: Script,
     pub(super) usage: Script,
-    pub(super) forget_usage: Script,
+    pub(super) prune_usage: Script,
     pub(super) migrate: Script,
 }
 
@@ -51,13 +51,17 @@ impl Scripts {
             get: Script::new(include_str!("script/get.lua")),
             list: Script::new(include_str!("script/list.lua")),
             insert: Script::new(include_str!("script/insert.lua")),
-            change: Script::new(include_str!("script/change.lua")),
+            commit: Script::new(include_str!("script/commit.lua")),
             audit: Script::new(include_str!("script/audit.lua")),
-            forget_audit: Script::new(include_str!("script/forget_audit.lua")),
-            count: Script::new(include_str!("script/count.lua")),
+            prune_audit: Script::new(include_str!("script/prune_audit.lua")),
+            record_usage: Script::new(include_str!("script/record_usage.lua")),
             usage: Script::new(include_str!("script/usage.lua")),
-            forget_usage: Script::new(include_str!("script/forget_usage.lua")),
+            prune_usage: Script::new(include_str!("script/prune_usage.lua")),
             migrate: Script::new(include_str!("script/migrate.lua")),
         }
     }
 }
+
+/// How many buckets or entries are read or deleted in one step: Redis does nothing else meanwhile,
+/// for a few milliseconds.
+pub(super) const STEP: usize = 500;

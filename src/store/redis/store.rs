@@ -3,31 +3,30 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
 
-use ::redis::{Client, Value};
+use ::redis::{Client, Cmd, Value};
 use async_trait::async_trait;
 use tokio::runtime::Handle;
 
-use super::commands::Commands;
 use super::feed::follow;
 use super::link::{Link, Repeat};
-use super::names::Names;
+use super::names::{Names, VERSION};
 use super::options::RedisOptions;
-use super::reply::Reader;
+use super::script::{Script, Scripts};
 use super::target::{Target, client_of};
 use super::task::Task;
 use crate::key::digest::KeyDigest;
 use crate::record::key::KeyRecord;
-use crate::store::error::StoreError;
+use crate::store::contract::error::StoreError;
 #[cfg(doc)]
-use crate::store::error::StoreErrorKind;
-use crate::store::feed::{ChangeFeed, FeedEvent, FeedListener, Listeners};
-use crate::store::key_store::KeyStore;
+use crate::store::contract::error::StoreErrorKind;
+use crate::store::contract::feed::{ChangeFeed, FeedEvent, FeedListener, Listeners};
+use crate::store::contract::key_store::KeyStore;
 
 /// Keeps keys in Redis, for many processes on many machines.
 ///
-/// Every look-up is one round trip, and every change one atomic script. All calls go over one
+/// Every lookup is one round trip, and every change one atomic script. All calls go over one
 /// connection that replaces itself; a call that its loss interrupts is sent again if it changes
-/// nothing, or counts uses. The [feed](ChangeFeed) of changes has a connection of its own, made when somebody
+/// nothing, or counts usage. The [feed](ChangeFeed) of changes has a connection of its own, made when somebody
 /// first watches it. Clones share one store. Its tasks end with the last clone.
 ///
 /// ```no_run
@@ -46,8 +45,8 @@ use crate::store::key_store::KeyStore;
 /// Redis 6 or later, or what speaks its protocol (RESP3) and runs Lua scripts. One primary:
 /// replicas are not read, Sentinel is not asked, and a cluster is not supported. The user needs the
 /// commands `EVALSHA`, `SCRIPT LOAD`, `HELLO`, `SUBSCRIBE`, `PUBLISH`, `GET`, `SET`, `INCR`, `DEL`,
-/// `UNLINK`, `EXISTS`, `HGET`, `HMGET`, `HGETALL`, `HSET`, `HSETNX`, `HINCRBY`, `HDEL`, `SADD`,
-/// `SREM`, `SCARD`, `ZADD`, `ZREM`, `ZCARD`, `ZSCORE`, `ZRANGE`, `ZRANGEBYLEX`, `ZRANGEBYSCORE`,
+/// `UNLINK`, `EXISTS`, `HGET`, `HMGET`, `HGETALL`, `HSET`, `HINCRBY`, `HDEL`, `SADD`, `SREM`, `SCARD`,
+/// `ZADD`, `ZREM`, `ZCARD`, `ZSCORE`, `ZRANGE`, `ZRANGEBYLEX`, `ZREVRANGEBYLEX`, `ZRANGEBYSCORE`,
 /// `ZREVRANGEBYSCORE`, `ZREMRANGEBYRANK` and `ZREMRANGEBYSCORE`, and the keys and the channel that
 /// start with `{tower_api_key}:`, as in
 /// `ACL SETUSER keys on >… ~{tower_api_key}:* &{tower_api_key}:* +@all -@dangerous`.
@@ -75,14 +74,14 @@ use crate::store::key_store::KeyStore;
 /// Redis loads its data, calls fail too.
 ///
 /// `maxmemory-policy` must be `noeviction`, or one of the `volatile` policies, since no key has a
-/// time to live. Another may evict keys: then a valid key is unknown or its look-up fails, and it
+/// time to live. Another may evict keys: then a valid key is unknown or its lookup fails, and it
 /// may be missing in lists. An evicted key never makes a revoked one work. Where memory is full,
 /// every change fails except a deletion, a revocation too.
 ///
-/// A key takes about 1 KiB, an entry of the audit trail about 600 octets, and the uses of one secret
+/// A key takes about 1 KiB, an entry of the audit trail about 600 bytes, and the usage of one secret
 /// in one hour 50 to 200. The last two only grow: call
-/// [`forget_audit_before`](crate::KeyRegistry::forget_audit_before) and
-/// [`forget_usage_before`](crate::KeyRegistry::forget_usage_before) from time to time, which also
+/// [`prune_audit_before`](crate::store::AuditLog::prune_audit_before) and
+/// [`prune_usage_before`](crate::store::UsageStore::prune_usage_before) from time to time, which also
 /// work where memory is full.
 ///
 /// # Failover
@@ -90,8 +89,8 @@ use crate::store::key_store::KeyStore;
 /// A primary that becomes a replica keeps its connections. So the server is asked for its role when
 /// a connection is made, and then once in every
 /// [proof interval](RedisOptions::with_proof_interval): calls and the feed leave a replica within
-/// that interval and the deadline of a call. Until then look-ups may find what the old primary
-/// knew. After that calls fail as [`Unavailable`](StoreErrorKind::Unavailable), and the feed is lost,
+/// that interval and the deadline of a call. Until then lookups may find what the old primary
+/// had. After that calls fail as [`Unavailable`](StoreErrorKind::Unavailable), and the feed is lost,
 /// until the address leads to a primary. What the new primary had not received before the failover
 /// stays undone, as the table says. An old primary that is cut off but was never demoted still
 /// calls itself one: have whatever fails over stop it, or demote it, before another is promoted.
@@ -100,7 +99,8 @@ pub struct RedisStore(pub(super) Arc<Shared>);
 
 pub(super) struct Shared {
     pub(super) link: Link,
-    pub(super) commands: Commands,
+    pub(super) names: Names,
+    pub(super) scripts: Scripts,
     pub(super) options: RedisOptions,
     pub(super) listeners: Arc<Listeners>,
     target: Target,
@@ -158,7 +158,8 @@ impl RedisStore {
         let link = Link::open(target.clone(), &options).await?;
         Ok(Self(Arc::new(Shared {
             link,
-            commands: Commands::new(names),
+            names,
+            scripts: Scripts::new(),
             options,
             listeners: Arc::new(Listeners::new(FeedEvent::Lost)),
             target,
@@ -177,19 +178,30 @@ impl RedisStore {
     /// [`StoreError`] when a later version of this crate made the store
     /// ([`Misconfigured`](StoreErrorKind::Misconfigured)), or Redis fails.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let commands = &self.0.commands;
-        let command = commands.migrate();
-        let script = &commands.scripts.migrate;
-        let reply = self.0.link.run(script, &command, Repeat::Once).await?;
-        self.0.reader().items(reply).map(|_| ())
+        let shared = &*self.0;
+        let script = &shared.scripts.migrate;
+        let mut command = script.command(1);
+        command.arg(&shared.names.version).arg(VERSION);
+        let reply = shared.link.run(script, &command, Repeat::Once).await?;
+        shared.items(reply).map(|_| ())
     }
 }
 
 impl Shared {
-    pub(super) fn reader(&self) -> Reader<'_> {
-        Reader {
-            names: &self.commands.names,
-            address: self.link.address(),
+    /// Runs the command of a script that deletes a part, until there is nothing left; returns how
+    /// much was deleted.
+    pub(super) async fn prune(&self, script: &Script, command: &Cmd) -> Result<u64, StoreError> {
+        let mut deleted = 0;
+        loop {
+            // Sent again, it would not return what was deleted before.
+            let reply = self.link.run(script, command, Repeat::Never).await?;
+            let [Value::Int(count), Value::Int(more)] = self.items(reply)?[..] else {
+                return Err(self.unknown_answer());
+            };
+            deleted += count.unsigned_abs();
+            if more == 0 {
+                return Ok(deleted);
+            }
         }
     }
 }
@@ -197,22 +209,25 @@ impl Shared {
 #[async_trait]
 impl KeyStore for RedisStore {
     async fn find(&self, digest: &KeyDigest) -> Result<Option<Arc<KeyRecord>>, StoreError> {
-        let Shared { link, commands, .. } = &*self.0;
-        let command = commands.find(digest);
-        let script = &commands.scripts.find;
-        let reply = link.run(script, &command, Repeat::Once).await?;
-        let reader = self.0.reader();
-        let Value::Array(mut fields) = reply else {
+        let shared = &*self.0;
+        let script = &shared.scripts.find;
+        let mut command = script.command(2);
+        command
+            .arg(&shared.names.version)
+            .arg(shared.names.digest(digest))
+            .arg(&shared.names.keys);
+        let reply = shared.link.run(script, &command, Repeat::Once).await?;
+        let Value::Array(found) = reply else {
             // A store that lost its data, or was never made, must not call any key unknown.
-            return reader.check_version(&reply).map(|()| None);
+            return shared.check_version(&reply).map(|()| None);
         };
-        let id = reader.id(&fields.pop().unwrap_or(Value::Nil))?;
-        // A digest whose record is lost is no unknown key either.
-        match reader.row(id, &fields)? {
-            Some(row) if row.record.secret_version(digest).is_some() => Ok(Some(row.record)),
-            Some(_) => Err(reader.corrupt("one without the digest that leads to it")),
-            None => Err(reader.corrupt("none where a digest leads to one")),
+        let id = shared.id(found.first())?;
+        // A digest whose document is lost is no unknown key either.
+        let record = shared.record(id, found.get(1).unwrap_or(&Value::Nil))?;
+        if record.secret_version(digest).is_none() {
+            return Err(shared.corrupt(&format!("{id}: the key lacks the digest that leads to it")));
         }
+        Ok(Some(Arc::new(record)))
     }
 }
 
@@ -223,7 +238,7 @@ impl ChangeFeed for RedisStore {
         shared.feed.get_or_init(|| {
             let following = follow(
                 shared.target.clone(),
-                shared.commands.names.channel.clone(),
+                shared.names.channel.clone(),
                 shared.options.clone(),
                 shared.listeners.clone(),
             );

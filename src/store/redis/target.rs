@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::error::Failure;
 use super::role;
-use crate::store::error::{StoreError, StoreErrorKind};
+use crate::store::contract::error::{StoreError, StoreErrorKind};
 
 /// Where Redis is.
 #[derive(Clone)]

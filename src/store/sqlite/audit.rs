@@ -1,18 +1,39 @@
 //! The audit trail.
 
-use rusqlite::{Connection, params};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::types::Type;
+use rusqlite::{Connection, Error, Row, params};
 
-use super::cells::{Cells, stored};
 use super::failure::Fault;
+use super::rows::{count, integer, time};
 use super::sql::Sql;
+use super::store::SqliteStore;
+use crate::record::action::AuditAction;
 use crate::record::audit::AuditEntry;
 use crate::record::id::KeyId;
-use crate::store::audit_page::{AuditPage, AuditPageRequest};
+use crate::store::contract::audit::{AuditLog, AuditPage, AuditPageRequest};
+use crate::store::contract::error::StoreError;
+
+#[async_trait]
+impl AuditLog for SqliteStore {
+    async fn audit(&self, owner: &str, page: &AuditPageRequest) -> Result<AuditPage, StoreError> {
+        let (owner, page) = (owner.to_owned(), *page);
+        self.read(move |database, sql| read(database, sql, &owner, &page))
+            .await
+    }
+
+    async fn prune_audit_before(&self, at: Timestamp) -> Result<u64, StoreError> {
+        let pruned = self.prune(|sql| &sql.prune_audit, at).await?;
+        self.prune(|sql| &sql.prune_inserted, at).await?;
+        Ok(pruned)
+    }
+}
 
 /// Writes an entry, in the transaction of the change that it is about.
 pub(crate) fn write(database: &Connection, sql: &Sql, entry: &AuditEntry) -> Result<(), Fault> {
-    database.prepare_cached(&sql.audit.write)?.execute(params![
-        stored(entry.at()),
+    database.prepare_cached(&sql.write_audit)?.execute(params![
+        entry.at().as_microsecond(),
         entry.action().as_str(),
         entry.key_id().as_bytes(),
         entry.owner(),
@@ -24,36 +45,39 @@ pub(crate) fn write(database: &Connection, sql: &Sql, entry: &AuditEntry) -> Res
 }
 
 /// A page of the entries about the keys of an owner.
-pub(crate) fn page(
+fn read(
     database: &Connection,
     sql: &Sql,
     owner: &str,
     page: &AuditPageRequest,
 ) -> Result<AuditPage, Fault> {
-    let before = page.cursor().map(i64::try_from);
-    let before = before.and_then(Result::ok).unwrap_or(i64::MAX);
+    let before = page.cursor().map_or(i64::MAX, integer);
+    // One more tells whether another page follows.
     let limit = i64::try_from(page.limit()).map_or(i64::MAX, |limit| limit + 1);
-    let mut entries = Vec::new();
-    let mut statement = database.prepare_cached(&sql.audit.page)?;
-    let mut rows = statement.query((owner, before, limit))?;
-    while let Some(row) = rows.next()? {
-        entries.push(entry(&Cells::new(row, &sql.audit.table))?);
-    }
+    let mut statement = database.prepare_cached(&sql.audit)?;
+    let entries = statement
+        .query_map((owner, before, limit), entry)?
+        .collect::<Result<Vec<_>, _>>()?;
     Ok(AuditPage::new(page, entries))
 }
 
-fn entry(cells: &Cells<'_>) -> Result<AuditEntry, Fault> {
-    let number = cells.count(NUMBER)?;
-    let action = cells.text(ACTION)?.parse().map_err(|_| {
-        let found = format_args!("another text in action, number {number}").to_string();
-        cells.wrong("what was done to a key", found)
-    })?;
-    let id = KeyId::from_bytes(cells.octets(KEY_ID)?);
-    let (at, owner) = (cells.time(AT)?, cells.text(OWNER)?);
-    Ok(AuditEntry::new(number, at, action, id, owner)
-        .with_actor(cells.text(ACTOR)?)
-        .with_reason(cells.text(REASON)?)
-        .with_detail(cells.text(DETAIL)?))
+fn entry(row: &Row<'_>) -> Result<AuditEntry, Error> {
+    let action = row.get_ref(ACTION)?.as_str()?;
+    let action: AuditAction = action
+        .parse()
+        .map_err(|error| Error::FromSqlConversionFailure(ACTION, Type::Text, Box::new(error)))?;
+    let id = KeyId::from_bytes(row.get(KEY_ID)?);
+    let entry = AuditEntry::new(
+        count(row, NUMBER)?,
+        time(row, AT)?,
+        action,
+        id,
+        row.get::<_, Box<str>>(OWNER)?,
+    );
+    Ok(entry
+        .with_actor(row.get::<_, Box<str>>(ACTOR)?)
+        .with_reason(row.get::<_, Box<str>>(REASON)?)
+        .with_detail(row.get::<_, Box<str>>(DETAIL)?))
 }
 
 // The columns, in the order of the statement.

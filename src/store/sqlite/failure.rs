@@ -4,16 +4,17 @@ use std::path::Path;
 
 use rusqlite::{Error, ErrorCode};
 
-use crate::record::change::ChangeRefused;
-use crate::store::error::{StoreError, StoreErrorKind};
+use crate::record::document::InvalidDocument;
+use crate::record::id::KeyId;
+use crate::store::contract::error::{StoreError, StoreErrorKind};
 
 /// Why a piece of work on a connection failed; [`at`](Self::at) adds which file it was.
 pub(crate) enum Fault {
     /// SQLite says no.
     Sqlite(Error),
-    /// A row is no record: what was expected and found, and where.
-    Corrupt(String),
-    /// The error of a store already.
+    /// The document of that key is not that of a record.
+    Corrupt(KeyId, InvalidDocument),
+    /// What callers are told already.
     Store(StoreError),
 }
 
@@ -30,8 +31,9 @@ impl Fault {
                 let (kind, message) = describe(&error, path);
                 StoreError::new(kind, message).with_source(error)
             }
-            Self::Corrupt(what) => {
-                let message = format!("{what}, in the database {}", path.display());
+            Self::Corrupt(id, error) => {
+                let name = path.display();
+                let message = format!("{id} is corrupt in the database {name}: {error}");
                 StoreError::new(StoreErrorKind::Corrupt, message)
             }
             Self::Store(error) => error,
@@ -51,12 +53,6 @@ impl From<StoreError> for Fault {
     }
 }
 
-impl From<ChangeRefused> for Fault {
-    fn from(refused: ChangeRefused) -> Self {
-        Self::Store(refused.into())
-    }
-}
-
 /// Whether another connection holds a lock that is needed.
 pub(crate) fn is_busy(error: &Error) -> bool {
     matches!(
@@ -68,6 +64,14 @@ pub(crate) fn is_busy(error: &Error) -> bool {
 /// The kind and the message; neither SQLite's texts nor this crate's SQL hold values.
 fn describe(error: &Error, path: &Path) -> (StoreErrorKind, String) {
     let name = path.display();
+    if let Error::InvalidColumnType(..)
+    | Error::FromSqlConversionFailure(..)
+    | Error::IntegralValueOutOfRange(..)
+    | Error::Utf8Error(..) = error
+    {
+        let message = format!("a column of the database {name} has a value that cannot be read");
+        return (StoreErrorKind::Corrupt, message);
+    }
     let code = match error {
         Error::SqlInputError { error, .. } => Some(error.code),
         other => other.sqlite_error_code(),
@@ -79,7 +83,7 @@ fn describe(error: &Error, path: &Path) -> (StoreErrorKind, String) {
             | ErrorCode::FileLockingProtocolFailed,
         ) => (
             StoreErrorKind::TimedOut,
-            format!("expected the lock of the database {name}, found it held by another"),
+            format!("another connection has locked the database {name}"),
         ),
         Some(ErrorCode::ReadOnly) => (
             StoreErrorKind::Misconfigured,
@@ -94,19 +98,19 @@ fn describe(error: &Error, path: &Path) -> (StoreErrorKind, String) {
         ),
         Some(ErrorCode::DiskFull) => (
             StoreErrorKind::Unavailable,
-            format!("expected room for a change, found the disk full, of the database {name}"),
+            format!("the disk of the database {name} is full"),
         ),
         Some(ErrorCode::SystemIoFailure) => (
             StoreErrorKind::Unavailable,
-            format!("expected to read and write the database {name}, found an input/output error"),
+            format!("an input/output error occurred in the database {name}"),
         ),
         Some(ErrorCode::DatabaseCorrupt) => (
             StoreErrorKind::Corrupt,
-            format!("expected a sound database, found {name} damaged"),
+            format!("the database {name} is damaged"),
         ),
         Some(ErrorCode::Unknown) => (
             StoreErrorKind::Misconfigured,
-            format!("expected this crate's tables, found others in the database {name}"),
+            format!("the database {name} has other tables under the names of this crate's"),
         ),
         _ => (
             StoreErrorKind::Unavailable,

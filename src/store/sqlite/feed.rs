@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::link::Link;
 use super::worker::{Job, run};
-use crate::store::feed::{FeedEvent, Listeners};
+use crate::store::contract::feed::{FeedEvent, Listeners};
 
 /// Looks again and again whether another connection has changed the file.
 ///

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use super::failure::cannot_open;
-use crate::store::error::{StoreError, StoreErrorKind};
+use crate::store::contract::error::{StoreError, StoreErrorKind};
 
 /// Creates the database for its owner alone, where it may be created and does not exist, and
 /// rejects one that others can write.

@@ -1,4 +1,4 @@
-//! Connections that answer look-ups where they are asked.
+//! Connections that answer lookups where they are asked.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,7 +6,7 @@ use std::sync::{Mutex, TryLockError};
 
 use super::link::Link;
 
-/// Connections for look-ups on the calling thread. None may be there.
+/// Connections for lookups on the calling thread. None may be there.
 pub(crate) struct Inline(Box<[Mutex<Link>]>);
 
 impl Inline {
@@ -23,7 +23,7 @@ impl Inline {
             let slot = &self.0[first.wrapping_add(step) % self.0.len()];
             match slot.try_lock() {
                 Ok(mut link) => return Some(work(&mut link)),
-                // OK after a panic: a look-up leaves nothing half done.
+                // OK after a panic: a lookup leaves nothing half done.
                 Err(TryLockError::Poisoned(link)) => return Some(work(&mut link.into_inner())),
                 Err(TryLockError::WouldBlock) => {}
             }

@@ -13,7 +13,7 @@ use super::files;
 use super::options::{SqliteOptions, Synchronous};
 use super::schema;
 use super::sql::Sql;
-use crate::store::error::{StoreError, StoreErrorKind};
+use crate::store::contract::error::{StoreError, StoreErrorKind};
 
 /// Where the file is, and how to open it.
 #[derive(Debug)]
@@ -30,8 +30,7 @@ impl Place {
     pub(crate) fn late(&self) -> StoreError {
         let deadline = self.options.deadline;
         let name = self.path.display();
-        let message =
-            format!("expected an answer within {deadline:?}, found none, of the database {name}");
+        let message = format!("the database {name} did not answer within {deadline:?}");
         StoreError::new(StoreErrorKind::TimedOut, message)
     }
 }
@@ -111,7 +110,7 @@ impl Link {
         done
     }
 
-    /// Brings the tables to the newest version.
+    /// Makes the tables, unless they exist.
     pub(crate) fn migrate(&mut self) -> Result<(), StoreError> {
         let place = &self.place;
         let prefix = &place.options.table_prefix;

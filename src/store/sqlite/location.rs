@@ -2,7 +2,7 @@
 
 use std::path::{self, Path, PathBuf};
 
-use crate::store::error::{StoreError, StoreErrorKind};
+use crate::store::contract::error::{StoreError, StoreErrorKind};
 
 /// A file, and whether it may be created.
 #[derive(Debug, PartialEq, Eq)]

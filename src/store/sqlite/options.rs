@@ -3,7 +3,7 @@
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use crate::store::error::{StoreError, StoreErrorKind};
+use crate::store::contract::error::{StoreError, StoreErrorKind};
 use crate::store::prefix::is_plain;
 
 /// Options of an [`SqliteStore`](super::store::SqliteStore).
@@ -31,6 +31,9 @@ pub struct SqliteOptions {
     pub(super) synchronous: Synchronous,
 }
 
+/// What the names of the tables begin with, unless another prefix is set.
+pub(super) const DEFAULT_PREFIX: &str = "tower_api_key_";
+
 /// When a commit is on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Synchronous {
@@ -42,7 +45,7 @@ impl SqliteOptions {
     /// The defaults.
     pub fn new() -> Self {
         Self {
-            table_prefix: "tower_api_key_".into(),
+            table_prefix: DEFAULT_PREFIX.into(),
             busy_timeout: Duration::from_secs(2),
             deadline: Duration::from_secs(5),
             poll_interval: Duration::from_millis(100),

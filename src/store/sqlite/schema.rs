@@ -1,13 +1,19 @@
-//! The tables, in numbered versions.
+//! The tables.
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use super::failure::Fault;
+use super::options::DEFAULT_PREFIX;
 use super::sql::Sql;
-use crate::store::error::{StoreError, StoreErrorKind};
+use crate::store::contract::error::{StoreError, StoreErrorKind};
 
-/// Brings the tables to the newest version. Whoever comes second waits for the first, and finds
-/// its work done.
+/// The tables of the default prefix, and their version.
+const TABLES: &str = include_str!("schema/tables.sql");
+
+const VERSION: i64 = 1;
+
+/// Makes the tables where there are none. Whoever comes second waits for the first, and finds its
+/// work done.
 pub(crate) fn migrate(
     database: &mut Connection,
     sql: &Sql,
@@ -15,34 +21,22 @@ pub(crate) fn migrate(
     name: &str,
 ) -> Result<(), Fault> {
     let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let found = version(&transaction, sql)?;
-    let done = usize::try_from(found).unwrap_or(usize::MAX);
-    let Some(steps) = STEPS.get(done..) else {
-        return Err(wrong_version(found, name));
-    };
-    if steps.is_empty() {
-        return Ok(());
+    match version(&transaction, sql)? {
+        VERSION => Ok(()),
+        0 => {
+            transaction.execute_batch(&TABLES.replace(DEFAULT_PREFIX, prefix))?;
+            Ok(transaction.commit()?)
+        }
+        found => Err(wrong_version(found, name)),
     }
-    for step in steps {
-        transaction.execute_batch(&step.replace("{prefix}", prefix))?;
-    }
-    let record = format!(
-        "INSERT INTO {} (name, value) VALUES ('schema_version', ?1) \
-         ON CONFLICT DO UPDATE SET value = excluded.value",
-        sql.meta
-    );
-    transaction.execute(&record, [newest()])?;
-    Ok(transaction.commit()?)
 }
 
 /// Whether the tables are those that this crate knows.
 pub(crate) fn check(database: &Connection, sql: &Sql, name: &str) -> Result<(), Fault> {
     match version(database, sql)? {
-        found if found == newest() => Ok(()),
+        VERSION => Ok(()),
         0 => Err(misconfigured(format!(
-            "expected the tables of version {}, found none with the name {}, in the database \
-             {name}; call migrate() first",
-            newest(),
+            "the database {name} has no table {}; call migrate() first",
             sql.keys,
         ))),
         found => Err(wrong_version(found, name)),
@@ -64,122 +58,16 @@ fn version(database: &Connection, sql: &Sql) -> Result<i64, Fault> {
     Ok(found.optional()?.unwrap_or(0))
 }
 
-fn newest() -> i64 {
-    // OK because there are few steps.
-    i64::try_from(STEPS.len()).unwrap_or(i64::MAX)
-}
-
 fn wrong_version(found: i64, name: &str) -> Fault {
-    let newest = newest();
-    let advice = if (1..newest).contains(&found) {
-        "call migrate() first"
-    } else {
-        "a newer version of this crate made them"
-    };
     misconfigured(format!(
-        "expected the tables of version {newest}, found version {found}, in the database {name}; \
-         {advice}"
+        "the tables in the database {name} have version {found}, and this version of the crate \
+         uses version {VERSION}"
     ))
 }
 
 fn misconfigured(message: String) -> Fault {
     StoreError::new(StoreErrorKind::Misconfigured, message).into()
 }
-
-/// What makes each version from the one before it. A step that was released never changes.
-const STEPS: &[&str] = &[
-    "
-    CREATE TABLE {prefix}meta (
-        name TEXT NOT NULL PRIMARY KEY,
-        value INTEGER NOT NULL
-    ) STRICT, WITHOUT ROWID;
-
-    -- A number is never given again: else a secret whose key was deleted by hand, without its
-    -- secrets, would become one of the next key.
-    CREATE TABLE {prefix}keys (
-        key INTEGER PRIMARY KEY AUTOINCREMENT,
-        id BLOB NOT NULL UNIQUE,
-        owner TEXT NOT NULL,
-        name TEXT NOT NULL,
-        scopes TEXT NOT NULL,
-        created_at INTEGER NOT NULL,
-        expires_at INTEGER,
-        disabled INTEGER NOT NULL DEFAULT 0,
-        revoked_at INTEGER,
-        revoked_reason TEXT NOT NULL DEFAULT '',
-        changes INTEGER NOT NULL DEFAULT 0,
-        secret_count INTEGER NOT NULL,
-        -- Last, so that nothing has to be read past a long one.
-        metadata TEXT
-    ) STRICT;
-
-    -- With the revocation, so that the keys of an owner are counted in the index alone.
-    CREATE INDEX {prefix}keys_by_owner ON {prefix}keys (owner, id, revoked_at);
-
-    CREATE TABLE {prefix}secrets (
-        digest BLOB NOT NULL PRIMARY KEY,
-        key INTEGER NOT NULL REFERENCES {prefix}keys (key) ON DELETE CASCADE,
-        number INTEGER NOT NULL,
-        prefix TEXT NOT NULL,
-        created_at INTEGER NOT NULL,
-        retires_at INTEGER,
-        last_used_at INTEGER
-    ) STRICT, WITHOUT ROWID;
-
-    CREATE INDEX {prefix}secrets_by_key ON {prefix}secrets (key, number);
-
-    CREATE TABLE {prefix}idempotency (
-        idempotency_key BLOB NOT NULL PRIMARY KEY,
-        key INTEGER NOT NULL UNIQUE REFERENCES {prefix}keys (key) ON DELETE CASCADE,
-        at INTEGER NOT NULL
-    ) STRICT, WITHOUT ROWID;
-
-    CREATE INDEX {prefix}idempotency_by_time ON {prefix}idempotency (at);
-
-    -- A number is never given again, not even when all entries are forgotten.
-    CREATE TABLE {prefix}audit (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
-        at INTEGER NOT NULL,
-        action TEXT NOT NULL,
-        key_id BLOB NOT NULL,
-        owner TEXT NOT NULL,
-        actor TEXT NOT NULL,
-        reason TEXT NOT NULL,
-        detail TEXT NOT NULL
-    ) STRICT;
-
-    -- And by number, as every index is in the end.
-    CREATE INDEX {prefix}audit_by_owner ON {prefix}audit (owner);
-
-    CREATE INDEX {prefix}audit_by_time ON {prefix}audit (at);
-
-    CREATE TABLE {prefix}usage (
-        key INTEGER NOT NULL REFERENCES {prefix}keys (key) ON DELETE CASCADE,
-        hour INTEGER NOT NULL,
-        version INTEGER NOT NULL,
-        allowed INTEGER NOT NULL,
-        refused INTEGER NOT NULL,
-        PRIMARY KEY (key, hour, version)
-    ) STRICT, WITHOUT ROWID;
-
-    CREATE INDEX {prefix}usage_by_hour ON {prefix}usage (hour);
-
-    CREATE TABLE {prefix}writers (
-        writer BLOB NOT NULL PRIMARY KEY,
-        sequence INTEGER NOT NULL,
-        last_used_at INTEGER NOT NULL
-    ) STRICT, WITHOUT ROWID;
-",
-    "
-    CREATE TABLE {prefix}scope_uses (
-        key INTEGER NOT NULL REFERENCES {prefix}keys (key) ON DELETE CASCADE,
-        scope TEXT NOT NULL,
-        first_hour INTEGER NOT NULL,
-        last_hour INTEGER NOT NULL,
-        PRIMARY KEY (key, scope)
-    ) STRICT, WITHOUT ROWID;
-",
-];
 
 #[cfg(test)]
 mod tests {
@@ -202,29 +90,29 @@ mod tests {
         assert!(migrate(&mut database, &sql, "t_", "memory").is_ok());
         for statement in [
             &sql.find,
-            &sql.whole,
             &sql.get,
             &sql.list,
+            &sql.last_uses,
+            &sql.revision,
             &sql.update_key,
-            &sql.retire_secret,
-            &sql.delete_secret,
             &sql.delete_key,
+            &sql.secrets,
+            &sql.delete_secret,
             &sql.count_of_owner,
-            &sql.issued,
-            &sql.forget_issued,
-            &sql.audit.page,
-            &sql.audit.forget,
+            &sql.inserted,
+            &sql.prune_inserted,
+            &sql.audit,
+            &sql.prune_audit,
             &sql.usage.used,
             &sql.usage.note,
+            &sql.usage.add_scopes,
             &sql.usage.buckets,
-            &sql.usage.forget,
-            &sql.usage.scopes,
-            &sql.usage.forget_scopes,
+            &sql.usage.prune,
         ] {
             let plan = plan(&database, statement);
             assert!(!plan.is_empty(), "{statement}");
             // The part of a table that was read by an index already.
-            let part = |step: &str| step.contains("SCAN page") || step.contains("SCAN (subquery");
+            let part = |step: &str| step.contains("SCAN (subquery");
             let scans = plan.iter().any(|step| step.contains("SCAN") && !part(step));
             assert!(!scans, "{statement}: {plan:?}");
         }
@@ -234,7 +122,7 @@ mod tests {
                 "SEARCH t_keys USING COVERING INDEX t_keys_by_owner (owner=?)",
             ),
             (
-                &sql.audit.page,
+                &sql.audit,
                 "SEARCH t_audit USING INDEX t_audit_by_owner (owner=? AND rowid<?)",
             ),
             (

@@ -15,20 +15,20 @@ use super::inline::Inline;
 use super::link::{Link, Place};
 use super::location::Location;
 use super::options::SqliteOptions;
-use super::read;
+use super::rows;
 use super::sql::Sql;
 use super::worker::Worker;
 use crate::key::digest::KeyDigest;
 use crate::record::key::KeyRecord;
-use crate::store::error::StoreError;
+use crate::store::contract::error::StoreError;
 #[cfg(doc)]
-use crate::store::error::StoreErrorKind;
-use crate::store::feed::{ChangeFeed, FeedEvent, FeedListener, Listeners};
-use crate::store::key_store::KeyStore;
+use crate::store::contract::error::StoreErrorKind;
+use crate::store::contract::feed::{ChangeFeed, FeedEvent, FeedListener, Listeners};
+use crate::store::contract::key_store::KeyStore;
 
 /// Keeps keys in an SQLite file, for the servers of one machine.
 ///
-/// A look-up reads the file where it is called, and takes a few microseconds: no cache is needed
+/// A lookup reads the file where it is called, and takes a few microseconds: no cache is needed
 /// before this store, and a revocation holds from the moment its call returns, in every process
 /// that has the file open. Changes are made one after the other, on a thread of the store; a call
 /// returns once the disk has the change.
@@ -53,11 +53,10 @@ use crate::store::key_store::KeyStore;
 /// - One machine: the file must not lie on a network file system.
 /// - The file is kept with a write-ahead log, so there are two more beside it, `-wal` and `-shm`.
 ///   To copy the keys of a running server, use SQLite's backup or `VACUUM INTO`, not `cp`.
-/// - Times are kept to the microsecond.
-/// - The audit trail and the counts of uses stay until they are forgotten, with
-///   [`forget_audit_before`](crate::store::KeyRegistry::forget_audit_before) and
-///   [`forget_usage_before`](crate::store::KeyRegistry::forget_usage_before). These take thousands
-///   of rows at a time, so that other changes get their turn in between.
+/// - The audit trail and the usage buckets stay until they are pruned, with
+///   [`prune_audit_before`](crate::store::AuditLog::prune_audit_before) and
+///   [`prune_usage_before`](crate::store::UsageStore::prune_usage_before). These delete a thousand
+///   rows at a time, so that other changes get their turn in between.
 /// - A page that is not in memory holds the thread that looks a key up until the disk has answered:
 ///   see [`with_lookups_on_a_thread`](SqliteOptions::with_lookups_on_a_thread).
 ///
@@ -189,14 +188,15 @@ impl SqliteStore {
         })))
     }
 
-    /// Makes the tables, or brings those of an older version of this crate to the newest.
+    /// Makes the tables, unless they exist: those of `src/store/sqlite/schema/tables.sql`, which may
+    /// also be made by hand.
     ///
     /// It may be called at every start, by any number of processes at once.
     ///
     /// # Errors
     ///
     /// [`StoreError`], and nothing is changed, when
-    /// - the tables were made by a newer version of this crate, or others have their names
+    /// - the tables have another version, or others have their names
     ///   ([`Misconfigured`](StoreErrorKind::Misconfigured));
     /// - the store fails.
     pub async fn migrate(&self) -> Result<(), StoreError> {
@@ -232,19 +232,18 @@ impl SqliteStore {
 #[async_trait]
 impl KeyStore for SqliteStore {
     async fn find(&self, digest: &KeyDigest) -> Result<Option<Arc<KeyRecord>>, StoreError> {
-        if let Some(answer) = self.find_now(digest) {
+        if let Some(answer) = self.try_find(digest) {
             return answer;
         }
         let digest = *digest;
-        self.read(move |database, sql| read::find(database, sql, &digest))
+        self.read(move |database, sql| rows::find(database, sql, &digest))
             .await
     }
 
-    /// Answers unless every connection is in use, or look-ups are on threads.
-    fn find_now(&self, digest: &KeyDigest) -> Option<Result<Option<Arc<KeyRecord>>, StoreError>> {
-        let look_up =
-            |link: &mut Link| link.read(|database, sql| read::find(database, sql, digest));
-        match self.0.inline.try_with(look_up)? {
+    /// Answers unless every connection is in use, or lookups are on threads.
+    fn try_find(&self, digest: &KeyDigest) -> Option<Result<Option<Arc<KeyRecord>>, StoreError>> {
+        let lookup = |link: &mut Link| link.read(|database, sql| rows::find(database, sql, digest));
+        match self.0.inline.try_with(lookup)? {
             Ok(found) => Some(Ok(found)),
             // A thread can wait for the lock; the caller of this cannot.
             Err(fault) if fault.is_busy() => None,

@@ -1,27 +1,71 @@
-//! Uses of keys, noted and counted.
+//! Usage of keys.
 
 use std::ops::Range;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, Error, OptionalExtension, Row, params};
 
-use super::cells::{Cells, stored};
 use super::failure::Fault;
+use super::rows::{self, integer};
 use super::sql::Sql;
+use super::store::SqliteStore;
 use crate::record::id::KeyId;
-use crate::scope::name::Scope;
-use crate::store::scope_use::ScopeUse;
-use crate::store::usage::{KeyUse, UsageBatch, UsageBucket};
+use crate::scope::set::ScopeSet;
+use crate::store::contract::error::StoreError;
+use crate::store::contract::usage::{KeyUse, UsageBatch, UsageBucket, UsageStore};
 
-/// Counts a batch, unless the writer's number says that it was counted; in the transaction of the
-/// caller.
-pub(crate) fn count(database: &Connection, sql: &Sql, batch: &UsageBatch) -> Result<(), Fault> {
-    let Some(last_used_at) = batch.last_used_at() else {
-        return Ok(());
-    };
-    let mut accept = database.prepare_cached(&sql.usage.accept)?;
-    let sequence = integer(batch.sequence());
-    if accept.execute(params![batch.writer(), sequence, stored(last_used_at)])? == 0 {
+#[async_trait]
+impl UsageStore for SqliteStore {
+    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+        let Some(last_used_at) = batch.last_used_at() else {
+            return Ok(());
+        };
+        let batch = batch.clone();
+        self.change(move |database, sql| {
+            count(database, sql, &batch, last_used_at)?;
+            Ok(((), Vec::new()))
+        })
+        .await
+    }
+
+    async fn usage(
+        &self,
+        id: &KeyId,
+        hours: Range<Timestamp>,
+    ) -> Result<Vec<UsageBucket>, StoreError> {
+        let id = *id;
+        self.read(move |database, sql| {
+            let (start, end) = (hours.start.as_microsecond(), hours.end.as_microsecond());
+            let mut statement = database.prepare_cached(&sql.usage.buckets)?;
+            let buckets = statement.query_map((id.as_bytes(), start, end), bucket)?;
+            Ok(buckets.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    async fn prune_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
+        let pruned = self.prune(|sql| &sql.usage.prune, hour).await?;
+        self.prune(|sql| &sql.usage.prune_writers, hour).await?;
+        Ok(pruned)
+    }
+}
+
+/// Counts a batch, unless its writer's sequence number shows that it was counted.
+fn count(
+    database: &Connection,
+    sql: &Sql,
+    batch: &UsageBatch,
+    last_used_at: Timestamp,
+) -> Result<(), Fault> {
+    let accepted = database
+        .prepare_cached(&sql.usage.accept)?
+        .execute(params![
+            batch.writer(),
+            integer(batch.sequence()),
+            last_used_at.as_microsecond(),
+        ])?;
+    if accepted == 0 {
         return Ok(());
     }
     batch
@@ -31,13 +75,13 @@ pub(crate) fn count(database: &Connection, sql: &Sql, batch: &UsageBatch) -> Res
 }
 
 fn count_one(database: &Connection, sql: &Sql, one: &KeyUse) -> Result<(), Fault> {
-    let version = one.secret_version();
-    let used_at = stored(one.last_used_at());
+    let secret = one.secret_version();
+    let used_at = one.last_used_at().as_microsecond();
     let mut used = database.prepare_cached(&sql.usage.used)?;
-    let used = used.query_row(params![one.key().as_bytes(), version, used_at], |row| {
+    let used = used.query_row(params![one.key().as_bytes(), secret, used_at], |row| {
         Ok((
             row.get::<_, i64>(0)?,
-            row.get::<_, Vec<u8>>(1)?,
+            row.get::<_, [u8; 32]>(1)?,
             row.get(2)?,
         ))
     });
@@ -48,71 +92,45 @@ fn count_one(database: &Connection, sql: &Sql, one: &KeyUse) -> Result<(), Fault
         let mut note = database.prepare_cached(&sql.usage.note)?;
         note.execute(params![digest, used_at])?;
     }
-    if one.allowed() > 0 || one.refused() > 0 {
-        database.prepare_cached(&sql.usage.count)?.execute(params![
+    if one.allowed() == 0 && one.refused() == 0 && one.exercised().is_empty() {
+        return Ok(());
+    }
+    let hour = one.hour().as_microsecond();
+    let mut count = database.prepare_cached(&sql.usage.count)?;
+    let known = count.query_row(
+        params![
             key,
-            stored(one.hour()),
-            version,
+            hour,
+            secret,
             integer(one.allowed()),
             integer(one.refused()),
-        ])?;
-    }
-    let mut exercise = database.prepare_cached(&sql.usage.exercise)?;
-    for scope in one.exercised().iter() {
-        exercise.execute(params![key, scope.as_str(), stored(one.hour())])?;
+            one.exercised().to_string(),
+        ],
+        |row| scopes(row, 0),
+    )?;
+    if !known.contains_all(one.exercised()) {
+        let all = known.union(one.exercised()).to_string();
+        let mut add = database.prepare_cached(&sql.usage.add_scopes)?;
+        add.execute(params![key, hour, secret, all])?;
     }
     Ok(())
 }
 
-/// The sums of a key in the hours that start within a range.
-pub(crate) fn buckets(
-    database: &Connection,
-    sql: &Sql,
-    id: &KeyId,
-    hours: &Range<Timestamp>,
-) -> Result<Vec<UsageBucket>, Fault> {
-    let mut buckets = Vec::new();
-    let mut statement = database.prepare_cached(&sql.usage.buckets)?;
-    let hours = (stored(hours.start), stored(hours.end));
-    let mut rows = statement.query((id.as_bytes(), hours.0, hours.1))?;
-    while let Some(row) = rows.next()? {
-        let cells = Cells::new(row, &sql.usage.table).of(*id);
-        buckets.push(UsageBucket::new(
-            cells.time(HOUR)?,
-            cells.number(VERSION)?,
-            cells.count(ALLOWED)?,
-            cells.count(REFUSED)?,
-        ));
-    }
-    Ok(buckets)
+fn bucket(row: &Row<'_>) -> Result<UsageBucket, Error> {
+    let (allowed, refused) = (rows::count(row, ALLOWED)?, rows::count(row, REFUSED)?);
+    let bucket = UsageBucket::new(rows::time(row, HOUR)?, row.get(SECRET)?, allowed, refused);
+    Ok(bucket.with_scopes(scopes(row, SCOPES)?))
 }
 
-/// The scopes that a key has exercised. A name that is none grants nothing, and is left out.
-pub(crate) fn scopes(database: &Connection, sql: &Sql, id: &KeyId) -> Result<Vec<ScopeUse>, Fault> {
-    let mut scopes = Vec::new();
-    let mut statement = database.prepare_cached(&sql.usage.scopes)?;
-    let mut rows = statement.query([id.as_bytes()])?;
-    while let Some(row) = rows.next()? {
-        let cells = Cells::new(row, &sql.usage.scopes_table).of(*id);
-        if let Ok(scope) = Scope::new(cells.text(SCOPE)?) {
-            let (first, last) = (cells.time(FIRST_HOUR)?, cells.time(LAST_HOUR)?);
-            scopes.push(ScopeUse::new(scope, first, last));
-        }
-    }
-    Ok(scopes)
+/// The scopes in a column.
+fn scopes(row: &Row<'_>, column: usize) -> Result<ScopeSet, Error> {
+    let names = row.get_ref(column)?.as_str()?.split(' ');
+    Ok(ScopeSet::from_stored_lossy(names))
 }
 
-/// The largest stands for what is larger.
-fn integer(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-// The columns, in the order of each statement.
+// The columns, in the order of the statement.
 const HOUR: usize = 0;
-const VERSION: usize = 1;
+const SECRET: usize = 1;
 const ALLOWED: usize = 2;
 const REFUSED: usize = 3;
-
-const SCOPE: usize = 0;
-const FIRST_HOUR: usize = 1;
-const LAST_HOUR: usize = 2;
+const SCOPES: usize = 4;

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::link::{Link, Place};
-use crate::store::error::{StoreError, StoreErrorKind};
+use crate::store::contract::error::{StoreError, StoreErrorKind};
 
 /// Threads with a bounded queue of jobs.
 ///
@@ -62,7 +62,7 @@ impl Worker {
     ) -> Result<JoinHandle<()>, StoreError> {
         let builder = thread::Builder::new().name(name.to_owned());
         builder.spawn(body).map_err(|error| {
-            let message = self.message("expected a thread, found that none can start,");
+            let message = self.message("a thread cannot be started for");
             StoreError::new(StoreErrorKind::Unavailable, message).with_source(error)
         })
     }
@@ -98,7 +98,7 @@ impl Worker {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(StoreError::new(
                 StoreErrorKind::Unavailable,
-                self.message("a panic interrupted a call"),
+                self.message("a panic interrupted a call of"),
             )),
             Err(_) => Err(self.place.late()),
         }
@@ -136,7 +136,7 @@ impl Worker {
             TrySendError::Full(_) => StoreError::new(
                 StoreErrorKind::Overloaded,
                 self.message(&format!(
-                    "expected fewer than {} waiting calls",
+                    "{} calls are waiting, the most allowed, for",
                     self.place.options.queue
                 )),
             ),
@@ -145,12 +145,12 @@ impl Worker {
     }
 
     fn ended(&self) -> StoreError {
-        let message = self.message("expected a running thread, found that it has ended,");
+        let message = self.message("the thread has ended for");
         StoreError::new(StoreErrorKind::Unavailable, message)
     }
 
     fn message(&self, what: &str) -> String {
-        format!("{what} of the database {}", self.place.path.display())
+        format!("{what} the database {}", self.place.path.display())
     }
 }
 

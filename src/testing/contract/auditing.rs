@@ -1,89 +1,54 @@
 //! Rules for the audit trail.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
-use super::expect::{expect_eq, expect_error, insert, succeeded};
-use super::fixture::{
-    OWNER, at, context, id, key, key_of, revocation, rotation, rotation_at, version,
+use super::expect::{
+    commit_of, expect_change, expect_created, expect_eq, expect_error, insert, succeeded,
 };
+use super::fixture::{OWNER, at, context, inserting, key, key_of, revocation, rotation, version};
 use super::odd;
-use super::rule::{Outcome, Rule};
-use super::trail::{changed, expect_entries, expect_trail, issued, pages, trail};
+use super::rule::Outcome;
+use super::trail::{expect_entries, expect_trail, issued, pages, trail};
 use crate::record::audit::AuditEntry;
-use crate::record::change::{ChangeRefused, KeyChange};
+use crate::record::change::KeyChange;
 use crate::record::context::ChangeContext;
-use crate::record::metadata::Metadata;
 use crate::record::update::KeyUpdate;
 use crate::scope::name::Scope;
-use crate::store::audit_page::AuditPageRequest;
-use crate::store::error::StoreErrorKind;
-use crate::store::registry::KeyRegistry;
+use crate::store::contract::audit::AuditPageRequest;
+use crate::store::contract::error::StoreErrorKind;
+use crate::store::contract::store::Store;
+use crate::store::contract::write::Insert;
 
-pub(super) const RULES: &[Rule] = &[
-    Rule::new("auditing: each change leaves one entry", |store| {
-        Box::pin(each_change(store))
-    }),
-    Rule::new("auditing: odd texts and times read back", |store| {
-        Box::pin(odd_texts(store))
-    }),
-    Rule::new("auditing: what changes nothing leaves no entry", |store| {
-        Box::pin(nothing(store))
-    }),
-    Rule::new("auditing: each of many keys leaves its entry", |store| {
-        Box::pin(many(store))
-    }),
-    Rule::new("auditing: pages follow each other", |store| {
-        Box::pin(in_pages(store))
-    }),
-    Rule::new("auditing: old entries are forgotten", |store| {
-        Box::pin(forgotten(store))
-    }),
-];
+rules! {
+    "auditing: each insert and commit leaves its entry" => each_change,
+    "auditing: odd texts read back" => odd_texts,
+    "auditing: what is rejected leaves no entry" => nothing,
+    "auditing: each of many keys leaves its entry" => many,
+    "auditing: pages follow each other" => in_pages,
+    "auditing: old entries are pruned" => pruned,
+}
 
-async fn each_change(store: &dyn KeyRegistry) -> Outcome {
-    let nobodys = trail(store, OWNER).await?.len();
-    expect_eq("the entries of an empty store", &nobodys, &0)?;
-    let mut record = key(1).with_metadata(Metadata::new().with("team", "payments"));
+async fn each_change(store: &dyn Store) -> Outcome {
+    expect_trail(store, "the trail of an empty store", OWNER, &[]).await?;
+    let mut record = key(1);
     let bystander = key_of("acct_7", 5);
     insert(store, &record).await?;
     insert(store, &bystander).await?;
     let mut expected = vec![issued(&record)];
-    let update = KeyUpdate::new;
-    let changes = [
-        KeyChange::Update(update().with_name("Reporting")),
-        KeyChange::Update(update().with_scopes([Scope::WRITE, Scope::DELETE])),
-        KeyChange::Update(update().with_expires_at(Some(at(9_000)))),
-        KeyChange::Update(update().with_metadata(Metadata::new().with("a", "b"))),
-        KeyChange::Update(update().with_disabled(true)),
-        KeyChange::Update(update().with_name("Back").with_disabled(false)),
-        KeyChange::Update(
-            update()
-                .with_name("All")
-                .with_scopes(Scope::READ)
-                .with_expires_at(None)
-                .with_metadata(Metadata::new()),
-        ),
+    for change in [
+        KeyChange::Update(KeyUpdate::new().with_name("x").with_scopes(Scope::WRITE)),
         KeyChange::Disable,
         KeyChange::Enable,
         rotation(10),
-        rotation_at(5, 10, 11),
         revocation(6, "leaked"),
         KeyChange::Delete,
-    ];
-    for (change, second) in changes.iter().zip(1..) {
-        let context = ChangeContext::new(at(second)).with_actor(format!("actor {second}"));
-        let context = match second % 3 {
-            0 => context.with_reason(format!("reason {second}")),
-            _ => context,
-        };
-        let (after, entry) = changed(change, &record, &context)?;
-        succeeded(change, store.apply(&record.id(), change, &context).await)?;
-        expected.insert(0, entry);
+    ] {
+        expected.insert(0, commit_of(&record, &change)?.audit);
+        record = expect_change(store, &record, &change).await?;
         let what = format!("the trail after {change:?}");
         expect_trail(store, &what, OWNER, &expected).await?;
-        record = after.unwrap_or(record);
     }
-    // A key in place of the deleted one goes on with its trail.
+    // A key in place of the deleted one continues its trail.
     insert(store, &record).await?;
     expected.insert(0, issued(&record));
     expect_trail(store, "the trail of a deleted key", OWNER, &expected).await?;
@@ -91,106 +56,70 @@ async fn each_change(store: &dyn KeyRegistry) -> Outcome {
     expect_trail(store, "the trail of another owner", "acct_7", &other).await
 }
 
-async fn odd_texts(store: &dyn KeyRegistry) -> Outcome {
-    let mut expected = Vec::new();
-    for (number, at) in (1..).zip([
-        odd::FIRST,
-        odd::BEFORE_1970,
-        odd::MICROSECOND,
-        odd::LAST,
-        Timestamp::MIN,
-        Timestamp::MAX,
-    ]) {
-        let context = ChangeContext::new(at)
-            .with_actor(odd::TEXT)
-            .with_reason(odd::reason());
-        let record = key_of(odd::TEXT, number)
-            .with_scopes(odd::scopes())
-            .with_metadata(odd::metadata());
-        let answer = store.insert(record.clone(), &context).await;
-        succeeded("an insert with odd texts", answer)?;
-        expected.insert(0, AuditEntry::of_insert(&record, &context));
-    }
-    expect_trail(store, "a trail of odd texts", odd::TEXT, &expected).await?;
-    let empty = ChangeContext::new(at(0)).with_actor("");
-    let answer = store.apply(&id(1), &KeyChange::Disable, &empty).await;
-    let record = succeeded("a change by nobody", answer)?;
-    let newest = trail(store, odd::TEXT).await?.into_iter().next();
-    let newest = newest.map(|entry| (entry.key_id(), entry.actor().to_owned()));
-    let expected = Some((record.id(), String::new()));
-    expect_eq("the newest entry", &newest, &expected)
+async fn odd_texts(store: &dyn Store) -> Outcome {
+    let record = key_of(odd::TEXT, 1)
+        .with_scopes(odd::scopes())
+        .with_metadata(odd::metadata());
+    let context = ChangeContext::new(odd::MICROSECOND)
+        .with_actor(odd::TEXT)
+        .with_reason(odd::reason());
+    let added = Insert::new(record.clone(), &context);
+    let mut expected = vec![added.audit.clone()];
+    expect_created("an insert with odd texts", store.insert(added).await)?;
+    let mut commit = commit_of(&record, &KeyChange::Disable)?;
+    // The detail stays as it is, byte for byte.
+    commit.audit = commit
+        .audit
+        .with_actor("")
+        .with_detail(r#"{ "b":1.0,  "a":"\u0041" }"#);
+    expected.insert(0, commit.audit.clone());
+    succeeded("a commit by nobody", store.commit(commit).await)?;
+    expect_trail(store, "a trail of odd texts", odd::TEXT, &expected).await
 }
 
-async fn nothing(store: &dyn KeyRegistry) -> Outcome {
-    let (live, dead) = (key(1), key(2));
-    insert(store, &live).await?;
-    insert(store, &dead).await?;
-    let context = context();
-    let revoked = revocation(1, "leaked");
-    let (_, entry) = changed(&revoked, &dead, &context)?;
-    let answer = store.apply(&dead.id(), &revoked, &context).await;
-    let dead = succeeded("a revocation", answer)?;
-    let expected = [entry, issued(&key(2)), issued(&live)];
-
-    for (record, change) in [
-        (&*dead, revocation(2, "again")),
-        (&live, KeyChange::Enable),
-        (&live, KeyChange::Update(KeyUpdate::new())),
-        (
-            &live,
-            KeyChange::Update(
-                KeyUpdate::new()
-                    .with_name("CI")
-                    .with_scopes(Scope::READ)
-                    .with_expires_at(None)
-                    .with_metadata(Metadata::new()),
-            ),
-        ),
-    ] {
-        let answer = store.apply(&record.id(), &change, &context).await;
-        let after = succeeded("a change that changes nothing", answer)?;
-        let what = format!("the revision after {change:?}");
-        expect_eq(what, &after.revision(), &record.revision())?;
-    }
-    let refused = StoreErrorKind::Refused(ChangeRefused::Revoked);
-    let exists = StoreErrorKind::AlreadyExists;
-    for (number, change, kind) in [
-        (2, KeyChange::Disable, refused),
-        (2, rotation(20), refused),
-        (1, rotation(2), exists),
-        (9, KeyChange::Disable, StoreErrorKind::NotFound),
-        (9, KeyChange::Delete, StoreErrorKind::NotFound),
-    ] {
-        let answer = store.apply(&id(number), &change, &context).await;
-        expect_error(&change, answer, kind)?;
-    }
+async fn nothing(store: &dyn Store) -> Outcome {
+    insert(store, &key(1)).await?;
+    insert(store, &key(2)).await?;
+    let expected = [issued(&key(2)), issued(&key(1))];
     let known = key(3).with_secret_versions([version(1, 1)]);
     for record in [key(1), known] {
-        let answer = store.insert(record, &context).await;
-        expect_error("an insert of what exists", answer, exists)?;
+        let answer = store.insert(inserting(&record)).await;
+        expect_error(
+            "an insert of what exists",
+            answer,
+            StoreErrorKind::AlreadyExists,
+        )?;
     }
-    expect_trail(store, "a trail of changes", OWNER, &expected).await
+    let stale = key(1).with_changes(3);
+    for (before, change, kind) in [
+        (&stale, KeyChange::Disable, StoreErrorKind::Conflict),
+        (&key(1), rotation(2), StoreErrorKind::AlreadyExists),
+        (&key(9), KeyChange::Delete, StoreErrorKind::NotFound),
+    ] {
+        let answer = store.commit(commit_of(before, &change)?).await;
+        expect_error(&change, answer, kind)?;
+    }
+    expect_trail(store, "a trail of rejected changes", OWNER, &expected).await
 }
 
-async fn many(store: &dyn KeyRegistry) -> Outcome {
+async fn many(store: &dyn Store) -> Outcome {
     insert(store, &key_of("acct_7", 1)).await?;
     let context = context().with_actor("import").with_reason("moving");
-    let records: Vec<_> = (1..=5).map(key).collect();
-    let answers = store.insert_many(records.clone(), &context).await;
-    let refused = answers.iter().filter(|answer| answer.is_err()).count();
-    expect_eq("the keys that are refused", &refused, &1)?;
-    let added = records.iter().skip(1);
-    let mut expected: Vec<_> = added
-        .map(|record| AuditEntry::of_insert(record, &context))
+    let inserts: Vec<_> = (1..=5)
+        .map(|number| Insert::new(key(number), &context))
         .collect();
+    let mut expected: Vec<_> = inserts[1..].iter().map(|one| one.audit.clone()).collect();
+    let answers = store.insert_many(inserts).await;
+    let rejected = answers.iter().filter(|answer| answer.is_err()).count();
+    expect_eq("the keys that are rejected", &rejected, &1)?;
     let mut found = trail(store, OWNER).await?;
-    // A batch has no order among its own.
+    // Inserts of one call have no order.
     found.sort_by_key(AuditEntry::key_id);
     expected.sort_by_key(AuditEntry::key_id);
     expect_entries("the trail of many keys", &found, &expected)
 }
 
-async fn in_pages(store: &dyn KeyRegistry) -> Outcome {
+async fn in_pages(store: &dyn Store) -> Outcome {
     for owner in [OWNER, "ACCT_42", "acct_4", "acct_42 "] {
         let none = pages(store, owner, AuditPageRequest::default()).await?;
         expect_eq("the entries of an owner without keys", &none.len(), &0)?;
@@ -226,29 +155,29 @@ async fn in_pages(store: &dyn KeyRegistry) -> Outcome {
     Ok(())
 }
 
-async fn forgotten(store: &dyn KeyRegistry) -> Outcome {
+async fn pruned(store: &dyn Store) -> Outcome {
     for (number, second) in (1..).zip([-20, 10, 30, 20]) {
         for owner in [OWNER, "acct_7"] {
             let record = key_of(owner, number + if owner == OWNER { 0 } else { 100 });
-            let context = ChangeContext::new(at(second));
-            succeeded("an insert", store.insert(record, &context).await)?;
+            let insert = Insert::new(record, &ChangeContext::new(at(second)));
+            expect_created("an insert", store.insert(insert).await)?;
         }
     }
     let last = trail(store, OWNER).await?.first().map(AuditEntry::number);
     let nanosecond = SignedDuration::from_nanos(1);
-    for (before, forgotten, left) in [
+    for (before, pruned, left) in [
         (at(-20), 0, 4),
         (at(-20) + nanosecond, 0, 4),
         (at(20), 4, 2),
         (at(20), 0, 2),
-        (Timestamp::MAX, 4, 0),
+        (at(1_000), 4, 0),
     ] {
         let count = succeeded(
-            "`forget_audit_before`",
-            store.forget_audit_before(before).await,
+            "`prune_audit_before`",
+            store.prune_audit_before(before).await,
         )?;
-        let what = format!("how many entries before {before} were forgotten");
-        expect_eq(what, &count, &forgotten)?;
+        let what = format!("how many entries before {before} were pruned");
+        expect_eq(what, &count, &pruned)?;
         for owner in [OWNER, "acct_7"] {
             let entries = trail(store, owner).await?;
             let what = format!("the entries that are left after {before}");

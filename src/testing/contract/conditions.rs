@@ -1,140 +1,188 @@
-//! Rules for what must hold for a change to be made.
+//! Rules for what must hold for an insert or a commit.
 
 use super::expect::{
-    expect_absent, expect_eq, expect_error, expect_record, expect_stored, insert, list, succeeded,
+    commit, commit_of, expect_absent, expect_change, expect_created, expect_eq, expect_error,
+    expect_existing, expect_stored, insert, succeeded,
 };
-use super::fixture::{OWNER, at, context, id, key, key_of, revocation, rotation, version};
-use super::rule::{Outcome, Rule};
-use super::trail::trail;
-use crate::record::change::{ChangeRefused, KeyChange};
+use super::fixture::{OWNER, at, inserting, key, key_of, revocation, rotation, version};
+use super::rule::Outcome;
+use super::trail::{expect_trail, trail};
+use crate::record::change::KeyChange;
 use crate::record::context::ChangeContext;
+use crate::record::key::KeyRecord;
 use crate::record::update::KeyUpdate;
-use crate::store::error::StoreErrorKind;
-use crate::store::registry::KeyRegistry;
+use crate::store::contract::error::StoreErrorKind;
+use crate::store::contract::store::Store;
+use crate::store::contract::write::{ActingKey, Insert};
 
-pub(super) const RULES: &[Rule] = &[
-    Rule::new(
-        "conditions: a change needs the expected revision",
-        |store| Box::pin(revision(store)),
-    ),
-    Rule::new(
-        "conditions: an owner has no more keys than allowed",
-        |store| Box::pin(limit(store)),
-    ),
-    Rule::new("conditions: an idempotency key adds one key", |store| {
-        Box::pin(idempotency(store))
-    }),
-    Rule::new(
-        "conditions: a deleted key's idempotency key is free",
-        |store| Box::pin(deletion(store)),
-    ),
-    Rule::new("conditions: old idempotency keys are forgotten", |store| {
-        Box::pin(forgotten(store))
-    }),
-    Rule::new("conditions: many keys mind none that is for one", |store| {
-        Box::pin(many(store))
-    }),
-];
-
-async fn revision(store: &dyn KeyRegistry) -> Outcome {
-    // An insert does not mind it.
-    let mut record = key(1);
-    let context = context();
-    let expecting = context.clone().with_expected_revision(7);
-    succeeded("an insert", store.insert(record.clone(), &expecting).await)?;
-    let mut changes = 0;
-    for change in [
-        KeyChange::Update(KeyUpdate::new()),
-        KeyChange::Update(KeyUpdate::new().with_name("x")),
-        KeyChange::Disable,
-        KeyChange::Enable,
-        rotation(10),
-        revocation(1, "leaked"),
-        revocation(2, "again"),
-        KeyChange::Delete,
-    ] {
-        for wrong in [0, record.revision() - 1, record.revision() + 1] {
-            let context = context.clone().with_expected_revision(wrong);
-            let answer = store.apply(&record.id(), &change, &context).await;
-            let what = format!("{change:?} of another revision");
-            expect_error(&what, answer, StoreErrorKind::RevisionMismatch)?;
-            expect_stored(store, &what, &record).await?;
-            let entries = trail(store, OWNER).await?.len();
-            expect_eq("the entries", &entries, &(1 + changes))?;
-        }
-        let context = context.clone().with_expected_revision(record.revision());
-        let answer = store.apply(&record.id(), &change, &context).await;
-        let answer = succeeded(&change, answer)?;
-        if let Ok(Some(after)) = change.applied_to(&record) {
-            expect_record("the answer to a change", &answer, &after)?;
-            expect_stored(store, "a key of the expected revision", &after).await?;
-            changes += usize::from(after != record);
-            record = after;
-        }
-    }
-    expect_absent(store, "a key deleted at its revision", &record).await?;
-    let answer = store
-        .apply(&record.id(), &KeyChange::Disable, &expecting)
-        .await;
-    expect_error("a change of no key", answer, StoreErrorKind::NotFound)
+rules! {
+    "conditions: the acting key must be unchanged" => acting,
+    "conditions: the acting key may be the changed key" => acting_on_itself,
+    "conditions: an owner has no more keys than allowed" => limit,
+    "conditions: an idempotency key adds one key" => idempotency,
+    "conditions: an idempotency key belongs to its owner" => of_its_owner,
+    "conditions: a deleted key's idempotency key is free" => free,
+    "conditions: old idempotency keys are pruned" => pruned,
 }
 
-async fn limit(store: &dyn KeyRegistry) -> Outcome {
-    let refused = StoreErrorKind::Refused(ChangeRefused::TooManyKeys);
-    let at_most = |count| context().with_max_keys_of_owner(count);
-    let answer = store.insert(key(1), &at_most(0)).await;
-    expect_error("a first key where none is allowed", answer, refused)?;
+fn acting_as(record: &KeyRecord) -> ActingKey {
+    ActingKey {
+        id: record.id(),
+        revision: record.revision(),
+    }
+}
+
+async fn acting(store: &dyn Store) -> Outcome {
+    let mut actor = key(1);
+    insert(store, &actor).await?;
+    let mut record = key(2);
+    insert(store, &record).await?;
+    let missing = ActingKey {
+        id: key(9).id(),
+        ..acting_as(&actor)
+    };
+    let mut digest_number = 100;
+    for change in [
+        KeyChange::Disable,
+        KeyChange::Update(KeyUpdate::new().with_name("x")),
+        revocation(1, "leaked"),
+    ] {
+        let before = acting_as(&actor);
+        let inserted = key_of("acct_7", digest_number);
+        let answer = store.insert(inserting(&inserted).with_acting(Some(before)));
+        expect_created("an insert on behalf of an unchanged key", answer.await)?;
+        let commit = commit_of(&record, &rotation(digest_number + 1))?;
+        let next = commit.next.clone();
+        let answer = store.commit(commit.with_acting(Some(before))).await;
+        succeeded("a commit on behalf of an unchanged key", answer)?;
+        record = next.map_or(record, |next| (*next).clone());
+        expect_stored(store, "a key changed on behalf of another", &record).await?;
+
+        actor = expect_change(store, &actor, &change).await?;
+        let entries = trail(store, OWNER).await?;
+        let entries: Vec<_> = entries.into_iter().map(|one| one.with_number(0)).collect();
+        let later = ActingKey {
+            revision: actor.revision() + 1,
+            ..before
+        };
+        for (what, acting) in [
+            ("on behalf of a changed key", before),
+            ("on behalf of a later revision", later),
+            ("on behalf of a missing key", missing),
+        ] {
+            let new = key(digest_number + 2);
+            let answer = store.insert(inserting(&new).with_acting(Some(acting)));
+            expect_error(
+                format!("an insert {what}"),
+                answer.await,
+                StoreErrorKind::Conflict,
+            )?;
+            expect_absent(store, "a rejected key", &new).await?;
+            for change in [rotation(digest_number + 3), KeyChange::Delete] {
+                let commit = commit_of(&record, &change)?.with_acting(Some(acting));
+                let what = format!("{change:?} {what}");
+                expect_error(&what, store.commit(commit).await, StoreErrorKind::Conflict)?;
+                expect_stored(store, &what, &record).await?;
+            }
+            expect_trail(store, "rejected changes", OWNER, &entries).await?;
+        }
+        digest_number += 10;
+    }
+    expect_change(store, &actor, &KeyChange::Delete).await?;
+    let answer = store.insert(inserting(&key(3)).with_acting(Some(acting_as(&actor))));
+    expect_error(
+        "an insert on behalf of a deleted key",
+        answer.await,
+        StoreErrorKind::Conflict,
+    )?;
+    expect_absent(store, "a rejected key", &key(3)).await
+}
+
+async fn acting_on_itself(store: &dyn Store) -> Outcome {
+    let mut record = key(1);
+    insert(store, &record).await?;
+    for change in [KeyChange::Disable, rotation(10), KeyChange::Delete] {
+        let acting = acting_as(&record);
+        let other = ActingKey {
+            revision: acting.revision + 1,
+            ..acting
+        };
+        let commit = commit_of(&record, &change)?;
+        let answer = store.commit(commit.clone().with_acting(Some(other))).await;
+        expect_error(
+            "a commit of another revision",
+            answer,
+            StoreErrorKind::Conflict,
+        )?;
+        expect_stored(store, "a key after a rejected commit", &record).await?;
+        let next = commit.next.clone();
+        let answer = store.commit(commit.with_acting(Some(acting))).await;
+        succeeded("a commit on behalf of the changed key", answer)?;
+        match next {
+            Some(next) => {
+                record = (*next).clone();
+                expect_stored(store, "a key changed on its own behalf", &record).await?;
+            }
+            None => expect_absent(store, "a key deleted on its own behalf", &record).await?,
+        }
+    }
+    Ok(())
+}
+
+async fn limit(store: &dyn Store) -> Outcome {
+    let at_most =
+        |record: &KeyRecord, count| inserting(record).with_max_keys_per_owner(Some(count));
+    let too_many = StoreErrorKind::TooManyKeys;
+    let answer = store.insert(at_most(&key(1), 0)).await;
+    expect_error("a first key where none is allowed", answer, too_many)?;
     expect_absent(store, "a key too many", &key(1)).await?;
 
     // Others' keys do not count, nor those that are revoked.
     insert(store, &key_of("acct_7", 100)).await?;
     insert(store, &key_of("ACCT_42", 101)).await?;
-    for record in [
-        key(1),
-        key(2).with_disabled(true),
-        key(3).with_expires_at(Some(at(-1))),
-    ] {
-        let answer = store.insert(record, &at_most(3)).await;
-        succeeded("a key of as many as are allowed", answer)?;
+    let disabled = key(2).with_disabled(true);
+    for record in [&key(1), &disabled, &key(3).with_expires_at(Some(at(-1)))] {
+        expect_created(
+            "a key of as many as allowed",
+            store.insert(at_most(record, 3)).await,
+        )?;
     }
     for count in [0, 1, 3] {
-        let answer = store.insert(key(4), &at_most(count)).await;
-        expect_error("a key too many", answer, refused)?;
+        let answer = store.insert(at_most(&key(4), count)).await;
+        expect_error("a key too many", answer, too_many)?;
     }
     expect_absent(store, "a key too many", &key(4)).await?;
     expect_eq("the entries", &trail(store, OWNER).await?.len(), &3)?;
-    for (number, change) in [(1, revocation(1, "leaked")), (2, KeyChange::Delete)] {
-        let answer = store.apply(&id(number), &change, &context()).await;
-        succeeded(&change, answer)?;
-        let answer = store.insert(key(10 + number), &at_most(3)).await;
-        succeeded("a key in place of one that ended", answer)?;
-        let answer = store.insert(key(20 + number), &at_most(3)).await;
-        expect_error("a key too many", answer, refused)?;
+    for (record, change) in [
+        (key(1), revocation(1, "leaked")),
+        (disabled, KeyChange::Delete),
+    ] {
+        let number = if change == KeyChange::Delete { 12 } else { 11 };
+        commit(store, &record, &change).await?;
+        let answer = store.insert(at_most(&key(number), 3)).await;
+        expect_created("a key in place of one that is revoked or deleted", answer)?;
+        let answer = store.insert(at_most(&key(number + 10), 3)).await;
+        expect_error("a key too many", answer, too_many)?;
     }
-    let answer = store.insert(key(30), &at_most(u64::MAX >> 11)).await;
-    succeeded("a key of very many", answer)?;
+    let answer = store.insert(at_most(&key(30), u64::MAX)).await;
+    expect_created("a key of very many", answer)?;
     insert(store, &key(31)).await
 }
 
-async fn idempotency(store: &dyn KeyRegistry) -> Outcome {
-    let sent = |octet| context().with_idempotency_key([octet; 32]);
-    // An insert that fails takes no idempotency key.
+fn sent(record: &KeyRecord, byte: u8) -> Insert {
+    inserting(record).with_idempotency_key(Some([byte; 32]))
+}
+
+async fn idempotency(store: &dyn Store) -> Outcome {
+    // An insert that fails does not use its idempotency key.
     insert(store, &key(9)).await?;
     let known = key(1).with_secret_versions([version(1, 9)]);
-    let answer = store.insert(known, &sent(1)).await;
-    expect_error(
-        "an insert of a known digest",
-        answer,
-        StoreErrorKind::AlreadyExists,
-    )?;
-    let answer = store
-        .insert(key(1), &sent(1).with_max_keys_of_owner(1))
-        .await;
-    let refused = StoreErrorKind::Refused(ChangeRefused::TooManyKeys);
-    expect_error("a key too many", answer, refused)?;
+    let answer = store.insert(sent(&known, 1)).await;
+    expect_error("a known digest", answer, StoreErrorKind::AlreadyExists)?;
+    let answer = store.insert(sent(&key(1), 1).with_max_keys_per_owner(Some(1)));
+    expect_error("a key too many", answer.await, StoreErrorKind::TooManyKeys)?;
 
-    let first = succeeded("an insert", store.insert(key(1), &sent(1)).await)?;
-    expect_record("the answer to an insert", &first, &key(1))?;
+    expect_created("an insert", store.insert(sent(&key(1), 1)).await)?;
     let entries = trail(store, OWNER).await?.len();
     let again = [
         ("another key", key(2)),
@@ -144,7 +192,6 @@ async fn idempotency(store: &dyn KeyRegistry) -> Outcome {
             "a known digest",
             key(3).with_secret_versions([version(1, 9)]),
         ),
-        ("a key of another owner", key_of("acct_7", 4)),
     ];
     let mut now = key(1);
     for change in [
@@ -153,82 +200,60 @@ async fn idempotency(store: &dyn KeyRegistry) -> Outcome {
         revocation(5, "leaked"),
     ] {
         for (what, record) in &again {
-            let limited = sent(1).with_max_keys_of_owner(0);
-            let answer = store.insert(record.clone(), &limited).await;
             let what = format!("{what} with a known idempotency key");
-            expect_record(&what, &*succeeded(&what, answer)?, &now)?;
+            let limited = sent(record, 1).with_max_keys_per_owner(Some(0));
+            expect_existing(store, &what, limited, &now).await?;
         }
-        let answer = store.apply(&id(1), &change, &context()).await;
-        now = (*succeeded(&change, answer)?).clone();
+        now = commit(store, &now, &change).await?;
     }
-    for number in [2, 3] {
-        let nothing = key(number).with_secret_versions([version(1, number)]);
-        expect_absent(store, "a key that was not added", &nothing).await?;
-    }
-    expect_absent(store, "a key that was not added", &key_of("acct_7", 4)).await?;
+    expect_absent(store, "a key that was not added", &key(2)).await?;
     expect_stored(store, "the key that was added", &now).await?;
     let left = trail(store, OWNER).await?.len();
     expect_eq("the entries after 3 changes", &left, &(entries + 3))?;
-
-    let answer = store.insert(key(5), &sent(2)).await;
-    let other = succeeded("an insert with another idempotency key", answer)?;
-    expect_record("the answer to an insert", &other, &key(5))?;
+    expect_created(
+        "another idempotency key",
+        store.insert(sent(&key(5), 2)).await,
+    )?;
     insert(store, &key(6)).await
 }
 
-async fn deletion(store: &dyn KeyRegistry) -> Outcome {
-    let sent = context().with_idempotency_key([1; 32]);
-    for number in 1..=3 {
-        let answer = store.insert(key(number), &sent).await;
-        let inserted = succeeded("an insert", answer)?;
-        expect_record("the answer to an insert", &inserted, &key(number))?;
-        let deleted = store
-            .apply(&id(number), &KeyChange::Delete, &context())
-            .await;
-        succeeded("a deletion", deleted)?;
-    }
-    // A key in place of a deleted one has not its idempotency key.
-    insert(store, &key(3)).await?;
-    let answer = store.insert(key(4), &sent).await;
-    let inserted = succeeded("an insert", answer)?;
-    expect_record("the answer to an insert", &inserted, &key(4))
+async fn of_its_owner(store: &dyn Store) -> Outcome {
+    let other = key_of("acct_7", 2);
+    expect_created("an insert", store.insert(sent(&key(1), 1)).await)?;
+    let answer = store.insert(sent(&other, 1)).await;
+    expect_created("the idempotency key of another owner", answer)?;
+    expect_stored(store, "the key of another owner", &other).await?;
+    expect_existing(store, "the first owner's again", sent(&key(3), 1), &key(1)).await?;
+    let again = sent(&key_of("acct_7", 4), 1);
+    expect_existing(store, "the second owner's again", again, &other).await
 }
 
-async fn forgotten(store: &dyn KeyRegistry) -> Outcome {
-    let sent = |second, octet| ChangeContext::new(at(second)).with_idempotency_key([octet; 32]);
-    for (number, second, octet) in [(1, 10, 1), (2, 20, 2)] {
-        let answer = store.insert(key(number), &sent(second, octet)).await;
-        succeeded("an insert", answer)?;
+async fn free(store: &dyn Store) -> Outcome {
+    for number in 1..=2 {
+        let record = key(number);
+        expect_created("an insert", store.insert(sent(&record, 1)).await)?;
+        commit(store, &record, &KeyChange::Delete).await?;
     }
-    succeeded(
-        "`forget_audit_before`",
-        store.forget_audit_before(at(20)).await,
+    // A key in place of a deleted one does not have its idempotency key.
+    insert(store, &key(2)).await?;
+    expect_created("an insert", store.insert(sent(&key(4), 1)).await)
+}
+
+async fn pruned(store: &dyn Store) -> Outcome {
+    let sent = |number, second, byte| {
+        Insert::new(key(number), &ChangeContext::new(at(second)))
+            .with_idempotency_key(Some([byte; 32]))
+    };
+    for number in [1_u8, 2] {
+        let answer = store.insert(sent(u64::from(number), i64::from(number) * 10, number));
+        expect_created("an insert", answer.await)?;
+    }
+    let pruned = store.prune_audit_before(at(20)).await;
+    succeeded("`prune_audit_before`", pruned)?;
+    expect_created(
+        "a pruned idempotency key",
+        store.insert(sent(3, 30, 1)).await,
     )?;
-    for (number, octet, expected) in [(3, 1, 3), (4, 2, 2), (5, 1, 3)] {
-        let answer = store.insert(key(number), &sent(30, octet)).await;
-        let answer = succeeded("an insert", answer)?;
-        expect_record("the answer to an insert", &answer, &key(expected))?;
-    }
-    Ok(())
-}
-
-async fn many(store: &dyn KeyRegistry) -> Outcome {
-    let sent = context()
-        .with_idempotency_key([1; 32])
-        .with_max_keys_of_owner(1)
-        .with_expected_revision(1);
-    let records: Vec<_> = (1..=3).map(key).collect();
-    for (answer, record) in store
-        .insert_many(records.clone(), &sent)
-        .await
-        .into_iter()
-        .zip(&records)
-    {
-        let inserted = succeeded("one of many inserts", answer)?;
-        expect_record("the answer to one of many inserts", &inserted, record)?;
-    }
-    expect_eq("the number of keys", &list(store, OWNER).await?.len(), &3)?;
-    let alone = context().with_idempotency_key([1; 32]);
-    let inserted = succeeded("an insert", store.insert(key(4), &alone).await)?;
-    expect_record("the answer to an insert", &inserted, &key(4))
+    expect_existing(store, "a kept idempotency key", sent(4, 30, 2), &key(2)).await?;
+    expect_existing(store, "a key that was used again", sent(5, 30, 1), &key(3)).await
 }

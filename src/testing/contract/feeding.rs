@@ -1,22 +1,23 @@
-//! Rules for what a store tells of changes.
+//! Rules for change feeds.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
-use super::expect::{expect_eq, find, get, note, succeeded};
-use super::fixture::{at, context, digest, id, key, key_of, revocation, rotation};
+use super::expect::{commit, commit_of, expect_eq, find, get, insert, note, succeeded};
+use super::fixture::{at, digest, id, inserting, key, key_of, revocation, rotation};
 use super::rule::{Broken, Outcome};
 use crate::record::change::KeyChange;
 use crate::record::update::KeyUpdate;
-use crate::store::feed::{ChangeFeed, FeedEvent, FeedListener};
-use crate::store::registry::KeyRegistry;
-use crate::store::usage::KeyUse;
+use crate::store::contract::feed::{ChangeFeed, FeedEvent, FeedListener};
+use crate::store::contract::store::Store;
+use crate::store::contract::usage::KeyUse;
 
 /// Holds a store to the rules of [`ChangeFeed`].
 ///
 /// `fresh` makes two handles of one empty store, such as two connections to one database: the
-/// changes are made on the one and must be told on the other. `wait` waits a little, such as
-/// 10 ms; what a store does not tell within 1,000 waits counts as not told.
+/// changes are made on the one and must be reported on the other. `wait` waits a little, such as
+/// 10 ms; what a store does not report within 1,000 waits
+/// counts as not reported.
 ///
 /// # Panics
 ///
@@ -35,29 +36,29 @@ use crate::store::usage::KeyUse;
 /// contract::check_feed(fresh, async || {}).await;
 /// # });
 /// ```
-pub async fn check_feed<S: KeyRegistry + ChangeFeed>(
+pub async fn check_feed<S: Store + ChangeFeed>(
     fresh: impl AsyncFn() -> (S, S),
     wait: impl AsyncFn(),
 ) {
     let (here, there) = fresh().await;
     let told = changes(&here, &there, &wait).await;
     hold(
-        "feeding: every change is told after a look-up shows it",
+        "feeding: every change is reported after a lookup returns it",
         told,
     );
     let (here, there) = fresh().await;
     let told = uses(&here, &there, &wait).await;
-    hold("feeding: uses are not told", told);
+    hold("feeding: usage is not reported", told);
     let (here, there) = fresh().await;
     let told = proofs(&here, &there, &wait).await;
     hold(
-        "feeding: no change is told after the proof that it was",
+        "feeding: no change is reported after the proof that it was",
         told,
     );
     let (here, there) = fresh().await;
     let told = listeners(&here, &there, &wait).await;
     hold(
-        "feeding: each listener is told, for as long as it exists",
+        "feeding: each listener is called, for as long as it exists",
         told,
     );
 }
@@ -68,23 +69,17 @@ fn hold(rule: &str, outcome: Outcome) {
     }
 }
 
-async fn changes<S: KeyRegistry + ChangeFeed>(
-    here: &S,
-    there: &S,
-    wait: &impl AsyncFn(),
-) -> Outcome {
+async fn changes<S: Store + ChangeFeed>(here: &S, there: &S, wait: &impl AsyncFn()) -> Outcome {
     let heard = Heard::of(there)?;
     heard.until_in_step(wait).await?;
     let mut told = heard.len();
-    succeeded("an insert", here.insert(key(1), &context()).await)?;
+    let mut record = key(1);
+    insert(here, &record).await?;
     heard
         .until_told(told, FeedEvent::Added(id(1)), wait)
         .await?;
-    expect_eq(
-        "the key that was told",
-        &find(there, &digest(1)).await?.is_some(),
-        &true,
-    )?;
+    let found = find(there, &digest(1)).await?.is_some();
+    expect_eq("whether the reported key is found", &found, &true)?;
     for change in [
         KeyChange::Update(KeyUpdate::new().with_name("x")),
         KeyChange::Disable,
@@ -93,35 +88,25 @@ async fn changes<S: KeyRegistry + ChangeFeed>(
         revocation(1, "leaked"),
     ] {
         told = heard.len();
-        let after = succeeded(&change, here.apply(&id(1), &change, &context()).await)?;
-        heard
-            .until_told(told, FeedEvent::of(id(1), &change), wait)
-            .await?;
-        expect_eq(
-            "the key that was told",
-            &find(there, &digest(1)).await?,
-            &Some(after),
-        )?;
+        let event = commit_of(&record, &change)?.event();
+        record = commit(here, &record, &change).await?;
+        heard.until_told(told, event, wait).await?;
+        let found = find(there, &digest(1)).await?.map(|found| (*found).clone());
+        expect_eq("the reported key", &found.as_ref(), &Some(&record))?;
     }
     told = heard.len();
-    succeeded(
-        "a deletion",
-        here.apply(&id(1), &KeyChange::Delete, &context()).await,
-    )?;
+    commit(here, &record, &KeyChange::Delete).await?;
     heard
         .until_told(told, FeedEvent::Changed(id(1)), wait)
         .await?;
     for gone in [1, 2] {
-        expect_eq(
-            "a key that was deleted",
-            &find(there, &digest(gone)).await?,
-            &None,
-        )?;
+        let found = find(there, &digest(gone)).await?;
+        expect_eq("a key that was deleted", &found, &None)?;
     }
 
     told = heard.len();
-    let records = (10..50).map(|number| key_of("acct_7", number)).collect();
-    for answer in here.insert_many(records, &context()).await {
+    let inserts = (10..50).map(|number| inserting(&key_of("acct_7", number)));
+    for answer in here.insert_many(inserts.collect()).await {
         succeeded("one of many inserts", answer)?;
     }
     for number in 10..50 {
@@ -133,55 +118,42 @@ async fn changes<S: KeyRegistry + ChangeFeed>(
     let back = Heard::of(here)?;
     back.until_in_step(wait).await?;
     told = back.len();
-    succeeded(
-        "a change",
-        there.apply(&id(10), &KeyChange::Disable, &context()).await,
-    )?;
+    commit(there, &key_of("acct_7", 10), &KeyChange::Disable).await?;
     back.until_told(told, FeedEvent::Changed(id(10)), wait)
         .await
 }
 
-async fn uses<S: KeyRegistry + ChangeFeed>(here: &S, there: &S, wait: &impl AsyncFn()) -> Outcome {
+async fn uses<S: Store + ChangeFeed>(here: &S, there: &S, wait: &impl AsyncFn()) -> Outcome {
     for number in [1, 2] {
-        succeeded("an insert", here.insert(key(number), &context()).await)?;
+        insert(here, &key(number)).await?;
     }
     let heard = Heard::of(there)?;
     heard.until_in_step(wait).await?;
-    // What was told of the inserts comes before this.
+    // What was reported of the inserts comes before this.
     let mut told = heard.len();
-    succeeded(
-        "a change",
-        here.apply(&id(2), &KeyChange::Disable, &context()).await,
-    )?;
+    let disabled = commit(here, &key(2), &KeyChange::Disable).await?;
     heard
         .until_told(told, FeedEvent::Changed(id(2)), wait)
         .await?;
     told = heard.len();
     note(here, &[KeyUse::new(id(1), 1, at(1))]).await?;
-    succeeded(
-        "a change",
-        here.apply(&id(2), &KeyChange::Enable, &context()).await,
-    )?;
+    commit(here, &disabled, &KeyChange::Enable).await?;
     heard
         .until_told(told, FeedEvent::Changed(id(2)), wait)
         .await?;
     let of_use = |event: &FeedEvent| matches!(event, FeedEvent::Added(key) | FeedEvent::Changed(key) if *key == id(1));
     let told = heard.since(told).into_iter().find(of_use);
-    expect_eq("what was told of a use", &told, &None)?;
+    expect_eq("what was reported of a use", &told, &None)?;
     let last = get(there, id(1)).await?.and_then(|key| key.last_used_at());
     expect_eq("the last use", &last, &Some(at(1)))
 }
 
-async fn proofs<S: KeyRegistry + ChangeFeed>(
-    here: &S,
-    there: &S,
-    wait: &impl AsyncFn(),
-) -> Outcome {
+async fn proofs<S: Store + ChangeFeed>(here: &S, there: &S, wait: &impl AsyncFn()) -> Outcome {
     let heard = Heard::of(there)?;
     heard.until_in_step(wait).await?;
     for number in 1..=3 {
         let told = heard.len();
-        succeeded("an insert", here.insert(key(number), &context()).await)?;
+        insert(here, &key(number)).await?;
         let committed = Instant::now();
         let proved = |event: &FeedEvent| match event {
             FeedEvent::InStep => true,
@@ -203,18 +175,14 @@ async fn proofs<S: KeyRegistry + ChangeFeed>(
     Ok(())
 }
 
-async fn listeners<S: KeyRegistry + ChangeFeed>(
-    here: &S,
-    there: &S,
-    wait: &impl AsyncFn(),
-) -> Outcome {
+async fn listeners<S: Store + ChangeFeed>(here: &S, there: &S, wait: &impl AsyncFn()) -> Outcome {
     let (one, two, gone) = (Heard::of(there)?, Heard::of(there)?, Heard::of(there)?);
     for heard in [&one, &two] {
         heard.until_in_step(wait).await?;
     }
     let weak = Arc::downgrade(&gone);
     drop(gone);
-    succeeded("an insert", here.insert(key(1), &context()).await)?;
+    insert(here, &key(1)).await?;
     for heard in [&one, &two] {
         heard.until_told(0, FeedEvent::Added(id(1)), wait).await?;
     }

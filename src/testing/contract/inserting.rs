@@ -1,37 +1,26 @@
 //! Rules for inserting and finding keys.
 
 use super::expect::{
-    expect_absent, expect_eq, expect_error, expect_record, expect_stored, expect_unknown, find,
-    get, insert, list,
+    expect_absent, expect_created, expect_eq, expect_error, expect_stored, expect_unknown, get,
+    insert, list,
 };
-use super::fixture::{context, digest, id, key, key_of, prefix, version};
+use super::fixture::{digest, id, inserting, key, key_of, prefix, version};
 use super::odd;
-use super::rule::{Outcome, Rule};
+use super::rule::Outcome;
 use crate::key::digest::KeyDigest;
-use crate::record::key::KeyRecord;
 use crate::record::secret::SecretVersion;
-use crate::store::error::StoreErrorKind;
-use crate::store::registry::KeyRegistry;
+use crate::store::contract::error::StoreErrorKind;
+use crate::store::contract::store::Store;
 
-pub(super) const RULES: &[Rule] = &[
-    Rule::new("inserting: an unknown key is not found", |store| {
-        Box::pin(unknown(store))
-    }),
-    Rule::new("inserting: a key reads back as it was inserted", |store| {
-        Box::pin(reads_back(store))
-    }),
-    Rule::new("inserting: a look-up goes by the whole digest", |store| {
-        Box::pin(whole_digest(store))
-    }),
-    Rule::new("inserting: an id is taken once", |store| {
-        Box::pin(id_taken_once(store))
-    }),
-    Rule::new("inserting: a digest is taken once", |store| {
-        Box::pin(digest_taken_once(store))
-    }),
-];
+rules! {
+    "inserting: an unknown key is not found" => unknown,
+    "inserting: a key reads back as it was inserted" => reads_back,
+    "inserting: a lookup compares the whole digest" => whole_digest,
+    "inserting: an id and a digest are taken once" => taken_once,
+    "inserting: each of many keys is added or rejected by itself" => many,
+}
 
-async fn unknown(store: &dyn KeyRegistry) -> Outcome {
+async fn unknown(store: &dyn Store) -> Outcome {
     expect_absent(store, "an unknown key in an empty store", &key(1)).await?;
     insert(store, &key(2)).await?;
     expect_absent(store, "an unknown key", &key(1)).await?;
@@ -42,7 +31,7 @@ async fn unknown(store: &dyn KeyRegistry) -> Outcome {
     )
 }
 
-async fn reads_back(store: &dyn KeyRegistry) -> Outcome {
+async fn reads_back(store: &dyn Store) -> Outcome {
     let records = odd::records();
     for (what, record) in &records {
         insert(store, record).await?;
@@ -55,12 +44,12 @@ async fn reads_back(store: &dyn KeyRegistry) -> Outcome {
     Ok(())
 }
 
-async fn whole_digest(store: &dyn KeyRegistry) -> Outcome {
+async fn whole_digest(store: &dyn Store) -> Outcome {
     let mut records = Vec::new();
-    for (number, octet) in (1..).zip([None, Some(0), Some(7), Some(15), Some(16), Some(31)]) {
+    for (number, byte) in (1..).zip([None, Some(0), Some(7), Some(15), Some(16), Some(31)]) {
         let versions = [SecretVersion::new(
             1,
-            flipped(octet),
+            flipped(byte),
             prefix(1),
             key(1).created_at(),
         )];
@@ -71,76 +60,74 @@ async fn whole_digest(store: &dyn KeyRegistry) -> Outcome {
     for record in &records {
         expect_stored(store, "a key whose digest is like another's", record).await?;
     }
-    for octet in [1, 8, 17, 30] {
+    for byte in [1, 8, 17, 30] {
         let what = "a digest that differs in one bit";
-        expect_unknown(store, what, &flipped(Some(octet))).await?;
+        expect_unknown(store, what, &flipped(Some(byte))).await?;
     }
     Ok(())
 }
 
-/// A digest with the lowest bit of one octet flipped.
-fn flipped(octet: Option<usize>) -> KeyDigest {
-    let mut octets = *digest(1).as_bytes();
-    if let Some(octet) = octet {
-        octets[octet] ^= 1;
+/// A digest with the lowest bit of one byte flipped.
+fn flipped(byte: Option<usize>) -> KeyDigest {
+    let mut bytes = *digest(1).as_bytes();
+    if let Some(byte) = byte {
+        bytes[byte] ^= 1;
     }
-    KeyDigest::from_bytes(octets)
+    KeyDigest::from_bytes(bytes)
 }
 
-async fn id_taken_once(store: &dyn KeyRegistry) -> Outcome {
-    insert(store, &key(1)).await?;
-    let exists = StoreErrorKind::AlreadyExists;
-    expect_error(
-        "the same insert again",
-        store.insert(key(1), &context()).await,
-        exists,
-    )?;
-
-    let loser = key_of("acct_7", 1).with_secret_versions([version(1, 2), version(2, 3)]);
-    let answer = store.insert(loser, &context()).await;
-    expect_error("an insert of a known id", answer, exists)?;
-    expect_stored(store, "the key that was first", &key(1)).await?;
-    for number in [2, 3] {
-        expect_unknown(store, "a key whose id was known", &digest(number)).await?;
-    }
-    let listed = list(store, "acct_7").await?;
-    expect_eq("the keys of a refused key's owner", &listed, &Vec::new())?;
-
-    let heir = key(2).with_secret_versions([version(1, 2), version(2, 3)]);
-    insert(store, &heir).await?;
-    expect_stored(store, "a key with the digests of a refused one", &heir).await
-}
-
-async fn digest_taken_once(store: &dyn KeyRegistry) -> Outcome {
+async fn taken_once(store: &dyn Store) -> Outcome {
     let first = key(1).with_secret_versions([version(1, 1), version(2, 2)]);
     insert(store, &first).await?;
-    let losers: [(&str, &[SecretVersion]); 5] = [
-        ("a digest of another key", &[version(1, 1)]),
-        ("the second digest of another key", &[version(1, 2)]),
-        (
-            "a second digest that another key has",
-            &[version(1, 10), version(2, 1)],
-        ),
-        (
-            "a first digest that another key has",
-            &[version(1, 2), version(2, 10)],
-        ),
-        ("one digest twice", &[version(1, 10), version(2, 10)]),
-    ];
-    for (what, versions) in losers {
-        let loser = key_of("acct_7", 2).with_secret_versions(versions.iter().cloned());
-        let answer = store.insert(loser, &context()).await;
+    let of = |number, digests: &[u64]| {
+        let versions = (1..).zip(digests);
+        key_of("acct_7", number)
+            .with_secret_versions(versions.map(|(number, digest)| version(number, *digest)))
+    };
+    for (what, loser) in [
+        ("the same insert again", first.clone()),
+        ("a known id", of(1, &[10])),
+        ("a digest of another key", of(2, &[1])),
+        ("a second digest that another key has", of(2, &[10, 2])),
+        ("a first digest that another key has", of(2, &[2, 10])),
+        ("one digest twice", of(2, &[10, 10])),
+    ] {
+        let answer = store.insert(inserting(&loser)).await;
         expect_error(what, answer, StoreErrorKind::AlreadyExists)?;
         expect_stored(store, "the key that was first", &first).await?;
-        expect_unknown(store, "a key that was refused", &digest(10)).await?;
-        let nothing = KeyRecord::new(id(2), "acct_7", "CI", key(2).created_at());
-        expect_absent(store, "a key that was refused", &nothing).await?;
+        expect_unknown(store, "a rejected key", &digest(10)).await?;
+        expect_absent(store, "a rejected key", &of(2, &[])).await?;
     }
-    let heir = key_of("acct_7", 2).with_secret_versions([version(1, 10)]);
+    let listed = list(store, "acct_7").await?;
+    expect_eq("the keys of a rejected key's owner", &listed, &Vec::new())?;
+    let heir = of(2, &[10]);
     insert(store, &heir).await?;
-    expect_stored(store, "a key with the id of a refused one", &heir).await?;
-    match find(store, &digest(1)).await? {
-        Some(found) => expect_record("the key that was first", &found, &first),
-        None => expect_stored(store, "the key that was first", &first).await,
+    expect_stored(store, "a key with the id of a rejected one", &heir).await
+}
+
+async fn many(store: &dyn Store) -> Outcome {
+    const COUNT: u64 = 1_100;
+    insert(store, &key(1)).await?;
+    let none = store.insert_many(Vec::new()).await;
+    expect_eq("the answers to no inserts", &none.len(), &0)?;
+    let mut batch: Vec<_> = (1..=COUNT)
+        .map(|number| inserting(&key_of("acct_7", number)))
+        .collect();
+    let limited = inserting(&key_of("acct_9", 5_000)).with_max_keys_per_owner(Some(0));
+    batch.insert(5, limited);
+    let answers = store.insert_many(batch).await;
+    expect_eq("the answers", &(answers.len() as u64), &(COUNT + 1))?;
+    for (index, answer) in answers.into_iter().enumerate() {
+        match index {
+            0 => expect_error("a known id of many", answer, StoreErrorKind::AlreadyExists)?,
+            5 => expect_error("a key too many", answer, StoreErrorKind::TooManyKeys)?,
+            _ => expect_created("one of many inserts", answer)?,
+        }
     }
+    expect_stored(store, "the key that was first", &key(1)).await?;
+    for number in [2, 5, 999, 1_001, COUNT] {
+        expect_stored(store, "one of many keys", &key_of("acct_7", number)).await?;
+    }
+    let count = list(store, "acct_7").await?.len() as u64;
+    expect_eq("the number of keys", &count, &(COUNT - 1))
 }

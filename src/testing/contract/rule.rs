@@ -3,7 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 
-use crate::store::registry::KeyRegistry;
+use crate::store::contract::store::Store;
 
 /// What a rule demands of a store that is empty at first.
 pub(super) struct Rule {
@@ -11,11 +11,11 @@ pub(super) struct Rule {
     check: Check,
 }
 
-type Check = for<'a> fn(&'a dyn KeyRegistry) -> Checking<'a>;
+type Check = for<'a> fn(&'a dyn Store) -> Checking<'a>;
 
 type Checking<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
-/// The value that a step of a rule gives, or how the store broke the rule.
+/// The value of a step of a rule, or how the store broke the rule.
 pub(super) type Outcome<T = ()> = Result<T, Broken>;
 
 /// What was expected of a store, and found instead.
@@ -28,11 +28,20 @@ impl Rule {
     }
 
     /// Panics when the store breaks the rule.
-    pub(super) async fn hold(&self, store: &dyn KeyRegistry) {
+    pub(super) async fn hold(&self, store: &dyn Store) {
         if let Err(broken) = (self.check)(store).await {
             broken.panic(self.name);
         }
     }
+}
+
+/// A list of rules, each a name and a function.
+macro_rules! rules {
+    ($($name:literal => $check:ident,)*) => {
+        pub(super) const RULES: &[$crate::testing::contract::rule::Rule] = &[$(
+            $crate::testing::contract::rule::Rule::new($name, |store| Box::pin($check(store))),
+        )*];
+    };
 }
 
 impl Broken {

@@ -4,21 +4,19 @@ use super::expect::{expect_eq, succeeded};
 use super::fixture::context;
 use super::rule::{Broken, Outcome};
 use crate::record::audit::AuditEntry;
-use crate::record::change::KeyChange;
-use crate::record::context::ChangeContext;
 use crate::record::key::KeyRecord;
-use crate::store::audit_page::AuditPageRequest;
-use crate::store::registry::KeyRegistry;
+use crate::store::contract::audit::AuditPageRequest;
+use crate::store::contract::store::Store;
 
 /// The whole trail of an owner, newest first.
-pub(super) async fn trail(store: &dyn KeyRegistry, owner: &str) -> Outcome<Vec<AuditEntry>> {
+pub(super) async fn trail(store: &dyn Store, owner: &str) -> Outcome<Vec<AuditEntry>> {
     let page = AuditPageRequest::first(AuditPageRequest::MAX_LIMIT);
     pages(store, owner, page).await
 }
 
 /// The trail of an owner, read in pages like that.
 pub(super) async fn pages(
-    store: &dyn KeyRegistry,
+    store: &dyn Store,
     owner: &str,
     mut page: AuditPageRequest,
 ) -> Outcome<Vec<AuditEntry>> {
@@ -56,7 +54,7 @@ pub(super) async fn pages(
 
 /// The owner's trail has these entries, newest first, whatever their numbers.
 pub(super) async fn expect_trail(
-    store: &dyn KeyRegistry,
+    store: &dyn Store,
     what: &str,
     owner: &str,
     expected: &[AuditEntry],
@@ -77,18 +75,4 @@ pub(super) fn expect_entries(what: &str, found: &[AuditEntry], expected: &[Audit
 /// The entry of an insert, unnumbered.
 pub(super) fn issued(record: &KeyRecord) -> AuditEntry {
     AuditEntry::of_insert(record, &context())
-}
-
-/// The entry of a change that changes something, unnumbered, and the record after it.
-pub(super) fn changed(
-    change: &KeyChange,
-    before: &KeyRecord,
-    context: &ChangeContext,
-) -> Outcome<(Option<KeyRecord>, AuditEntry)> {
-    let after = change
-        .applied_to(before)
-        .map_err(|refused| Broken::new(refused.to_string()))?;
-    let entry = AuditEntry::of_change(change, before, after.as_ref(), context);
-    let entry = entry.ok_or_else(|| Broken::new("expected a change, found none"))?;
-    Ok((after, entry))
 }

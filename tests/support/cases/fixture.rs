@@ -183,11 +183,11 @@ fn other_record(case: &Case) -> KeyRecord {
 
 #[cfg(feature = "tokio")]
 fn new_layer(store: &CaseStore, fault: Fault) -> ApiKeyLayer {
-    use tower_api_key::store::DeadlineStore;
+    use tower_api_key::store::TimeoutStore;
 
     if fault == Fault::Hangs {
         let deadline = std::time::Duration::from_millis(500);
-        return ApiKeyLayer::new(DeadlineStore::new(store.clone(), deadline));
+        return ApiKeyLayer::new(TimeoutStore::new(store.clone(), deadline));
     }
     ApiKeyLayer::new(store.clone())
 }

@@ -95,7 +95,7 @@ impl CaseStore {
             Err(StoreError::new(kind, message))
         };
         match self.0.fault {
-            Fault::None => self.0.records.find_now(digest).expect("memory never waits"),
+            Fault::None => self.0.records.try_find(digest).expect("memory never waits"),
             Fault::Error => fail(StoreErrorKind::Unavailable),
             Fault::Corrupt => fail(StoreErrorKind::Corrupt),
             Fault::OtherRecord => Ok(Some(self.0.other.clone())),
@@ -135,7 +135,7 @@ impl KeyStore for CaseStore {
         })
     }
 
-    fn find_now(&self, digest: &KeyDigest) -> Option<Found> {
+    fn try_find(&self, digest: &KeyDigest) -> Option<Found> {
         let waits = matches!(self.0.fault, Fault::Hangs | Fault::PanicsOnConstruct);
         if waits || self.0.pace == Pace::AfterYield {
             return None;

@@ -1,5 +1,5 @@
--- All fields of a hash: of a key, or of the scopes that a key has exercised.
--- KEYS: version, hash. ARGV: expected version.
+-- The fields of a key.
+-- KEYS: version, key. ARGV: expected version.
 local version = redis.call('GET', KEYS[1])
 if version ~= ARGV[1] then return {version} end
 return {version, redis.call('HGETALL', KEYS[2])}

@@ -1,5 +1,6 @@
--- A part of the sums of a key, by hour: their places, and two sums for each.
--- KEYS: version, places of the key's sums, sums of the key. ARGV: expected version, after which
+-- A part of the usage buckets of a key, by hour: their places, and for each how many requests were
+-- allowed, how many denied, and the scopes.
+-- KEYS: version, places of the key's buckets, buckets of the key. ARGV: expected version, after which
 -- place, before which, count.
 local version = redis.call('GET', KEYS[1])
 if version ~= ARGV[1] then return {version} end
@@ -7,7 +8,6 @@ local places = redis.call('ZRANGEBYLEX', KEYS[2], ARGV[2], ARGV[3], 'LIMIT', 0, 
 if #places == 0 then return {version, places, places} end
 local fields = {}
 for i, place in ipairs(places) do
-  fields[2 * i - 1] = 'a' .. place
-  fields[2 * i] = 'r' .. place
+  fields[3 * i - 2], fields[3 * i - 1], fields[3 * i] = 'a' .. place, 'd' .. place, 's' .. place
 end
 return {version, places, redis.call('HMGET', KEYS[3], unpack(fields))}

@@ -6,7 +6,7 @@ use regex::Regex;
 use sha2::{Digest, Sha256};
 use tower_api_key::key::{ApiKey, KeyDigest, KeyFormat, KeyHasher};
 use tower_api_key::record::{ChangeContext, KeyId, KeyRecord, SecretVersion};
-use tower_api_key::store::PageRequest;
+use tower_api_key::store::{Insert, PageRequest};
 use tower_api_key::{ApiKeyLayer, KeyManager, KeyRegistry, MemoryStore, Scope};
 
 use super::kit::{manager, new_key, status};
@@ -67,7 +67,10 @@ async fn sc_gen_7_whoever_writes_to_the_store_cannot_make_a_key_without_the_pepp
     let hasher = KeyHasher::hmac_sha256(&[7; 32]).unwrap();
     let keys = manager().with_hasher(hasher);
     keys.store()
-        .insert(forged, &ChangeContext::new(Timestamp::UNIX_EPOCH))
+        .insert(Insert::new(
+            forged,
+            &ChangeContext::new(Timestamp::UNIX_EPOCH),
+        ))
         .await
         .unwrap();
     let peppered = ApiKeyLayer::from_verifier(keys.verifier());
@@ -103,7 +106,10 @@ async fn sc_gen_8_keys_with_one_prefix_live_side_by_side() {
             .with_scopes([Scope::READ])
             .with_secret_versions([version]);
         keys.store()
-            .insert(record, &ChangeContext::new(Timestamp::UNIX_EPOCH))
+            .insert(Insert::new(
+                record,
+                &ChangeContext::new(Timestamp::UNIX_EPOCH),
+            ))
             .await
             .unwrap();
     }

@@ -154,14 +154,14 @@ struct Breakable {
 #[async_trait]
 impl KeyStore for Breakable {
     async fn find(&self, digest: &KeyDigest) -> Result<Option<Arc<KeyRecord>>, StoreError> {
-        self.find_now(digest).expect("memory never waits")
+        self.try_find(digest).expect("memory never waits")
     }
 
-    fn find_now(&self, digest: &KeyDigest) -> Option<Result<Option<Arc<KeyRecord>>, StoreError>> {
+    fn try_find(&self, digest: &KeyDigest) -> Option<Result<Option<Arc<KeyRecord>>, StoreError>> {
         if self.is_down.load(Ordering::SeqCst) {
             return Some(Err(StoreError::new(StoreErrorKind::Unavailable, "down")));
         }
-        self.records.find_now(digest)
+        self.records.try_find(digest)
     }
 }
 

@@ -14,8 +14,8 @@ use tower_api_key::clock::ManualClock;
 use tower_api_key::denial::DenialKind;
 use tower_api_key::key::KeyDigest;
 use tower_api_key::record::{KeyId, KeyRecord, SecretVersion};
-use tower_api_key::store::{KeyUse, StoreError, UsageBatch};
-use tower_api_key::{ApiKeyLayer, Denial, KeyManager, KeyRegistry, KeyStore, MemoryStore};
+use tower_api_key::store::{KeyUse, StoreError, UsageBatch, UsageStore};
+use tower_api_key::{ApiKeyLayer, Denial, KeyManager, KeyStore, MemoryStore};
 
 use super::kit::{answer, doc_text, manager, new_key, status};
 
@@ -117,8 +117,8 @@ async fn sc_rev_9_expiry_is_checked_on_every_request() {
 
 #[test]
 fn sc_rev_10_the_contract_of_a_store_names_the_lag_of_a_replica() {
-    let docs = doc_text(include_str!("../../../../src/store/key_store.rs"));
-    assert!(docs.contains("After a revocation has been written, a look-up must not return"));
+    let docs = doc_text(include_str!("../../../../src/store/contract/key_store.rs"));
+    assert!(docs.contains("After a revocation was written, a lookup must not return"));
     assert!(docs.contains("lagging replica, the lag adds to the time"));
 }
 
@@ -198,7 +198,7 @@ fn sc_neg_10_ground_digests_are_spread_by_a_seed_that_nobody_knows() {
 
 #[test]
 fn sc_neg_10_the_store_in_memory_hashes_under_a_random_seed() {
-    let source = include_str!("../../../../src/store/digests.rs");
+    let source = include_str!("../../../../src/store/memory/digests.rs");
     assert!(source.contains("seed: RandomState,"));
     assert!(source.contains("self.seed.hash_one(digest)"));
     assert!(source.contains("use foldhash::quality::RandomState;"));
@@ -218,7 +218,7 @@ async fn sc_neg_10_a_store_of_ground_digests_answers_every_look_up() {
     });
     let store = MemoryStore::from_records(records).unwrap();
     for (digest, number) in ground_digests().zip(0_u128..) {
-        let found = store.find_now(&digest).unwrap().unwrap().unwrap();
+        let found = store.try_find(&digest).unwrap().unwrap().unwrap();
         assert_eq!(found.id(), KeyId::from_bytes(number.to_be_bytes()));
     }
 }
@@ -227,7 +227,8 @@ async fn sc_neg_10_a_store_of_ground_digests_answers_every_look_up() {
 fn sc_out_7_a_build_that_aborts_on_panic_is_documented_and_lets_nobody_in() {
     let docs = doc_text(include_str!("../../../../src/lib.rs"));
     assert!(docs.contains(
-        "With `panic = \"abort\"`, a store that panics ends the process; nobody is let in by it."
+        "With `panic = \"abort\"`, a store, policy or observer that panics ends the process; \
+         no request is allowed by it."
     ));
     assert!(docs.contains("the inner service is called only after an explicit yes"));
 }

@@ -11,10 +11,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 use tower_api_key::key::KeyDigest;
-use tower_api_key::record::{ChangeContext, KeyChange, KeyId, KeyRecord};
+use tower_api_key::record::{KeyId, KeyRecord};
 use tower_api_key::store::{
-    AuditPage, AuditPageRequest, ChangeFeed, FeedEvent, FeedListener, KeyPage, PageRequest,
-    ScopeUse, StoreError, StoreErrorKind, UsageBatch, UsageBucket,
+    AuditLog, AuditPage, AuditPageRequest, ChangeFeed, Commit, FeedEvent, FeedListener, Insert,
+    Inserted, KeyPage, PageRequest, StoreError, StoreErrorKind, UsageBatch, UsageBucket,
+    UsageStore,
 };
 use tower_api_key::testing::FaultyStore;
 use tower_api_key::{KeyRegistry, KeyStore, MemoryStore};
@@ -220,12 +221,8 @@ impl KeyStore for Link {
 
 #[async_trait]
 impl KeyRegistry for Link {
-    async fn insert(
-        &self,
-        record: KeyRecord,
-        context: &ChangeContext,
-    ) -> Result<Arc<KeyRecord>, StoreError> {
-        self.call(self.store.insert(record, context)).await
+    async fn insert(&self, insert: Insert) -> Result<Inserted, StoreError> {
+        self.call(self.store.insert(insert)).await
     }
 
     async fn get(&self, id: &KeyId) -> Result<Option<Arc<KeyRecord>>, StoreError> {
@@ -236,23 +233,24 @@ impl KeyRegistry for Link {
         self.call(self.store.list(owner, page)).await
     }
 
-    async fn apply(
-        &self,
-        id: &KeyId,
-        change: &KeyChange,
-        context: &ChangeContext,
-    ) -> Result<Arc<KeyRecord>, StoreError> {
-        self.call(self.store.apply(id, change, context)).await
+    async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
+        self.call(self.store.commit(commit)).await
     }
+}
 
+#[async_trait]
+impl AuditLog for Link {
     async fn audit(&self, owner: &str, page: &AuditPageRequest) -> Result<AuditPage, StoreError> {
         self.call(self.store.audit(owner, page)).await
     }
 
-    async fn forget_audit_before(&self, at: Timestamp) -> Result<u64, StoreError> {
-        self.call(self.store.forget_audit_before(at)).await
+    async fn prune_audit_before(&self, at: Timestamp) -> Result<u64, StoreError> {
+        self.call(self.store.prune_audit_before(at)).await
     }
+}
 
+#[async_trait]
+impl UsageStore for Link {
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         self.call(self.store.record_usage(batch)).await
     }
@@ -265,11 +263,7 @@ impl KeyRegistry for Link {
         self.call(self.store.usage(id, hours)).await
     }
 
-    async fn scope_uses(&self, id: &KeyId) -> Result<Vec<ScopeUse>, StoreError> {
-        self.call(self.store.scope_uses(id)).await
-    }
-
-    async fn forget_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
-        self.call(self.store.forget_usage_before(hour)).await
+    async fn prune_usage_before(&self, hour: Timestamp) -> Result<u64, StoreError> {
+        self.call(self.store.prune_usage_before(hour)).await
     }
 }

@@ -176,7 +176,7 @@ async fn race(order: &[Step], cause: Cause, asks: bool) {
     assert_eq!(early.unwrap().await.unwrap(), expected, "{order:?}");
 
     let digest = fresh.record.secret_versions()[0].digest();
-    let held = cached.find_now(digest).transpose().unwrap().flatten();
+    let held = cached.try_find(digest).transpose().unwrap().flatten();
     assert!(
         held.is_none_or(|record| record.revocation().is_some()),
         "a stale record is held after {order:?} {cause:?} {asks}"

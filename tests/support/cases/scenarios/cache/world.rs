@@ -63,9 +63,9 @@ impl World {
         let memory = MemoryStore::new();
         let truth = Truth::of(&memory);
         let store = FaultyStore::new(memory, seed)
-            .with_look_up_fault(Fault::Error(StoreErrorKind::Unavailable), 5)
-            .with_look_up_fault(Fault::Delay(SECOND * 7 / 10), 5)
-            .with_look_up_fault(Fault::Hang, 3)
+            .with_lookup_fault(Fault::Error(StoreErrorKind::Unavailable), 5)
+            .with_lookup_fault(Fault::Delay(SECOND * 7 / 10), 5)
+            .with_lookup_fault(Fault::Hang, 3)
             .with_change_fault(Fault::Error(StoreErrorKind::Unavailable), 5)
             .with_change_fault(Fault::LostAnswer, 10);
         let dice = Arc::new(Dice::new(seed));

@@ -1,10 +1,13 @@
 //! What the types of changes, trails and counts print.
 
 use jiff::Timestamp;
-use tower_api_key::KeyRegistry;
-use tower_api_key::record::{AuditAction, AuditEntry, ChangeContext, KeyChange, Metadata};
+use tower_api_key::Scope;
+use tower_api_key::record::{
+    AuditAction, AuditEntry, ChangeContext, KeyChange, KeyRecord, Metadata, Recipient, Transition,
+};
 use tower_api_key::store::{
-    AuditPageRequest, KeyUse, ScopeUse, Transition, UsageBatch, UsageBucket,
+    AuditLog, AuditPageRequest, Commit, Insert, Inserted, KeyFilter, KeyUse, UsageBatch,
+    UsageBucket,
 };
 
 use super::marker::Marker;
@@ -48,9 +51,17 @@ pub(crate) async fn printed(marker: &Marker) -> Printed {
         ),
         debug("UsageBatch", &UsageBatch::new([1; 16], 1, [used])),
         debug("UsageBucket", &UsageBucket::new(now, 1, 1, 0)),
+        debug("Recipient", &Recipient::new(Scope::READ, Some(now))),
+        debug("KeyFilter", &KeyFilter::new().with_name_part("CI")),
+        debug("Insert", &Insert::new(record.clone(), &context)),
+        debug("Inserted", &Inserted::Existing(record.clone().into())),
         debug(
-            "ScopeUse",
-            &ScopeUse::new(tower_api_key::Scope::READ, now, now),
+            "Commit",
+            &Commit::of(record, Transition::of(&rotation, record, &context).unwrap()),
+        ),
+        both(
+            "InvalidDocument",
+            &KeyRecord::from_document(key.as_bytes()).unwrap_err(),
         ),
     ]
 }

@@ -4,7 +4,7 @@
 
 use tower_api_key::KeyRegistry;
 use tower_api_key::record::ChangeContext;
-use tower_api_key::store::StoreError;
+use tower_api_key::store::{Insert, StoreError};
 
 use super::marker::Marker;
 use super::print::{Printed, both, debug};
@@ -13,8 +13,14 @@ use super::print::{Printed, both, debug};
 async fn keep(store: &impl KeyRegistry, marker: &Marker) -> StoreError {
     let record = (*marker.fresh.record).clone();
     let context = ChangeContext::new(record.created_at());
-    store.insert(record.clone(), &context).await.unwrap();
-    store.insert(record, &context).await.unwrap_err()
+    store
+        .insert(Insert::new(record.clone(), &context))
+        .await
+        .unwrap();
+    store
+        .insert(Insert::new(record, &context))
+        .await
+        .unwrap_err()
 }
 
 #[cfg(feature = "sqlite")]

@@ -6,7 +6,7 @@ use std::path::Path;
 use regex::Regex;
 
 /// Types that are a plain list of words, or that hold what no key can get into.
-pub(crate) const WITHOUT_CONTENT: [&str; 14] = [
+pub(crate) const WITHOUT_CONTENT: [&str; 15] = [
     "ConfigErrorKind",
     "DenialKind",
     "EnvKeyErrorKind",
@@ -22,6 +22,8 @@ pub(crate) const WITHOUT_CONTENT: [&str; 14] = [
     "TracingObserver",
     // A length of time, a number and scopes.
     "IssuePolicy",
+    // An id and a number.
+    "ActingKey",
     // Numbers.
     "HourlyExcess",
     // Numbers, and a store's error, which is printed by itself.
@@ -61,7 +63,7 @@ const OF_FEATURES: [(bool, &[&str]); 8] = [
     (
         cfg!(feature = "tokio"),
         &[
-            "DeadlineStore",
+            "TimeoutStore",
             "FlusherStats",
             "UsageEvent",
             "UsageFlusher",

@@ -40,10 +40,10 @@ pub(crate) async fn printed(marker: &Marker) -> Printed {
 pub(crate) fn deadline(marker: &Marker) -> (&'static str, String) {
     use std::time::Duration;
 
-    use tower_api_key::store::DeadlineStore;
+    use tower_api_key::store::TimeoutStore;
 
-    let store = DeadlineStore::new(marker.keys.store().clone(), Duration::from_secs(1));
-    debug("DeadlineStore", &store)
+    let store = TimeoutStore::new(marker.keys.store().clone(), Duration::from_secs(1));
+    debug("TimeoutStore", &store)
 }
 
 #[cfg(feature = "test-util")]

@@ -19,7 +19,7 @@ pub(crate) async fn printed(marker: &Marker) -> Printed {
         debug("UsageStats", &monitor.stats()),
         debug(
             "Advice",
-            &advise(&marker.fresh.record, &[], &[], long_after, &policy),
+            &advise(&marker.fresh.record, &[], long_after, &policy),
         ),
         debug("AdvicePolicy", &policy),
     ]
