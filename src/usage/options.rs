@@ -57,11 +57,12 @@ impl UsageFlusherOptions {
         Self { interval, ..self }
     }
 
-    /// Keeps at most so many sums while the store does not take them; what is beyond is dropped,
-    /// counted and told. Default: 100,000.
+    /// Sets how many usage records are buffered while the store does not take them. Overflow is dropped,
+    /// counted and reported. Defaults to 100,000.
     ///
-    /// There is one sum, of some 170 octets, for each key, secret version and hour of use. While the
-    /// store is down, uses of the same key in the same hour take no further room.
+    /// There is one record, of some 170 bytes, for each key, secret and hour of use. Requests that a
+    /// buffered record counts already take no further room. The batch that is being written is counted,
+    /// and what is added to its keys meanwhile is not: at most as many records as the batch has.
     #[must_use]
     pub fn with_max_waiting(self, max_waiting: usize) -> Self {
         Self {

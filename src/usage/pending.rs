@@ -48,12 +48,22 @@ impl Pending {
         let place = (one.hour(), one.key(), one.secret_version());
         if let Some(sum) = self.sums.get_mut(&place) {
             sum.merge(&one);
-        } else if self.waiting() < room {
+        } else if self.waiting() < room || self.is_in_batch(&one) {
             self.sums.insert(place, one);
         } else {
             return Err(one);
         }
         Ok(())
+    }
+
+    /// Whether the batch that is being written counts the same secret and hour.
+    fn is_in_batch(&self, one: &KeyUse) -> bool {
+        let place = |one: &KeyUse| (one.key(), one.secret_version(), one.hour());
+        // OK because a batch is in this order.
+        self.batch.as_ref().is_some_and(|batch| {
+            let found = batch.uses().binary_search_by_key(&place(one), place);
+            found.is_ok()
+        })
     }
 
     /// The batch to be written: the last one, until it is confirmed, or a new one of at most so many
@@ -135,8 +145,9 @@ mod tests {
         let first = pending.batch(2).unwrap();
         assert_eq!(first.sequence(), 1);
         assert_eq!(first.uses(), [one(1, 1).with_allowed(2), one(2, 0)]);
-        assert_eq!(pending.add(one(2, 0), 3), Err(one(2, 0)));
-        assert_eq!(pending.add(one(2, 0), 4), Ok(()));
+        assert_eq!(pending.add(one(3, 0), 3), Err(one(3, 0)));
+        // What the batch counts takes no room.
+        assert_eq!(pending.add(one(2, 0), 3), Ok(()));
         assert!(Arc::ptr_eq(&first, &pending.batch(2).unwrap()));
         assert_eq!((pending.waiting(), pending.requests()), (4, 6));
         pending.confirm();

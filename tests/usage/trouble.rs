@@ -88,6 +88,26 @@ async fn beyond_the_bound_counts_are_dropped_counted_and_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn keys_of_an_unconfirmed_batch_lose_no_counts() {
+    let scene = Scene::new(|options| options.with_max_waiting(2)).await;
+    scene.desk.set(Mode::Fails);
+    let other = verified(&scene.keys).await.1;
+    scene.count(1);
+    count(&scene.monitor, &other, 1);
+    // All of the room is in the batch whose writes fail.
+    sleep(INTERVAL * 3).await;
+    assert!(scene.flusher.stats().failures > 0);
+    scene.count(5);
+    count(&scene.monitor, &other, 7);
+    sleep(SECOND * 2).await;
+    assert_eq!(scene.monitor.stats().dropped(), 0);
+    scene.desk.set(Mode::Takes);
+    scene.flusher.shutdown().await.unwrap();
+    assert_eq!(scene.allowed().await, 6);
+    assert_eq!(counted(scene.keys.store(), other.key_id()).await, (8, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_shutdown_ends_at_its_deadline_and_may_be_repeated() {
     let scene = Scene::new(|options| options).await;
     for (mode, source) in [
