@@ -1,6 +1,6 @@
 //! The management API, through its router.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![cfg(feature = "management")]
+#![cfg(all(feature = "management", feature = "test-util"))]
 
 #[path = "management/bad_input.rs"]
 mod bad_input;
@@ -10,7 +10,6 @@ mod bounds;
 mod conditions;
 #[path = "management/escalation.rs"]
 mod escalation;
-#[cfg(feature = "test-util")]
 #[path = "management/faults.rs"]
 mod faults;
 #[path = "support/heavy.rs"]

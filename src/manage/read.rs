@@ -40,7 +40,7 @@ impl<S: AuditLog> KeyManager<S> {
     /// One page of the audit trail of an owner's keys, newest first: who did what, when and why.
     ///
     /// Entries stay until you call
-    /// [`forget_audit_before`](KeyRegistry::forget_audit_before) on the store; nothing calls it for you.
+    /// [`prune_audit_before`](AuditLog::prune_audit_before) on the store; nothing calls it for you.
     ///
     /// # Errors
     ///

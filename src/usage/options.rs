@@ -102,7 +102,7 @@ impl UsageFlusherOptions {
     /// The counters of all processes are deleted: the shortest retention of any flusher applies. Only
     /// counters are: the last use of a key and of its scopes stays until the key is deleted, and the
     /// audit trail until you call
-    /// [`forget_audit_before`](crate::store::KeyRegistry::forget_audit_before), which nothing calls for
+    /// [`prune_audit_before`](crate::store::AuditLog::prune_audit_before), which nothing calls for
     /// you.
     #[must_use]
     pub fn with_retention(self, retention: Option<Duration>) -> Self {
