@@ -174,8 +174,8 @@ impl<S: KeyRegistry> KeyManager<S> {
     }
 
     /// Gives a key a new secret. Previous secrets stay valid for the grace period, or less where they
-    /// expire earlier. With a grace period of zero they expire at once, whatever the clocks of other
-    /// hosts say: requests that still send them are denied.
+    /// expire earlier. With a grace period of zero they expire at the time of the rotation: requests
+    /// that still send them are denied, on a host whose clock is behind once it reads that time.
     ///
     /// [`DEFAULT_GRACE_PERIOD`](super::DEFAULT_GRACE_PERIOD), a day, gives clients time to change.
     ///
