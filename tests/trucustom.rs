@@ -13,6 +13,8 @@ mod server;
 
 #[path = "trucustom/client.rs"]
 mod client;
+#[path = "trucustom/corrupt.rs"]
+mod corrupt;
 #[path = "trucustom/crash.rs"]
 mod crash;
 #[path = "trucustom/example_client.rs"]

@@ -4,18 +4,27 @@ use std::error::Error;
 use std::io::{self, Write as _};
 
 use tower_api_key::integration::management::OwnerAuthoriser;
-use tower_api_key::manage::ManageErrorKind;
-use tower_api_key::store::PageRequest;
+use tower_api_key::manage::{ManageError, ManageErrorKind};
+use tower_api_key::store::{PageRequest, StoreError, StoreErrorKind};
 use tower_api_key::{NewKey, Scope};
 
 use crate::dashboard::Keys;
+use crate::database::report;
 use crate::serve::say;
 use crate::support::Command;
 
 /// Makes the account's management key where it has no key, and shows it with requests to paste.
 pub(crate) async fn greet(keys: &Keys, account: &str, base: &str) -> Result<(), Box<dyn Error>> {
-    let page = keys.list(account, &PageRequest::first(1)).await?;
-    if !page.keys().is_empty() {
+    let has_keys = match keys.list(account, &PageRequest::first(1)).await {
+        Ok(page) => !page.keys().is_empty(),
+        // The others work all the same.
+        Err(error) if is_corrupt(&error) => {
+            report(error.source().unwrap_or(&error));
+            true
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if has_keys {
         tell_of_keys(account);
         return Ok(());
     }
@@ -42,6 +51,13 @@ pub(crate) async fn greet(keys: &Keys, account: &str, base: &str) -> Result<(), 
             "the key {id} was made, but can't be printed ({error}): make another by `keys create`"
         )
     })?)
+}
+
+fn is_corrupt(error: &ManageError) -> bool {
+    let source = error
+        .source()
+        .and_then(|source| source.downcast_ref::<StoreError>());
+    source.is_some_and(|error| error.kind() == StoreErrorKind::Corrupt)
 }
 
 fn tell_of_keys(account: &str) {

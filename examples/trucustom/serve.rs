@@ -15,7 +15,9 @@ use tokio::sync::watch;
 use tower_api_key::ApiKeyLayer;
 use tower_api_key::ScopeSet;
 use tower_api_key::integration::management::{ManagementApi, OwnerAuthoriser};
+use tower_api_key::observe::Decision;
 use tower_api_key::policy::{RequestHead, Requirement};
+use tower_api_key::store::{StoreError, StoreErrorKind};
 use tower_api_key::usage::{UsageEvent, UsageFlusher, UsageFlusherOptions, UsageMonitor};
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
@@ -70,7 +72,9 @@ fn router(
 ) -> Result<Router, Box<dyn Error>> {
     let layer = || {
         let layer = ApiKeyLayer::from_verifier(stores.keys.verifier());
-        layer.with_realm("TruCustom API")
+        layer
+            .with_observer(report_corrupt)
+            .with_realm("TruCustom API")
     };
     let products = layer()?.with_usage(monitor.clone());
     // The authoriser asks for `keys:manage`, whatever the method.
@@ -108,6 +112,16 @@ async fn nothing_here() -> impl IntoResponse {
     let message = "There is nothing here. The dashboard is at /dashboard, the API at /api/v1.";
     let body = json!({"error": "Not Found", "message": message});
     (StatusCode::NOT_FOUND, Json(body))
+}
+
+/// A key whose record cannot be read is denied with 503; its id and the cause are in the message.
+fn report_corrupt(decision: &Decision<'_>) {
+    let source = decision.denial().and_then(Error::source);
+    if let Some(error) = source.and_then(|source| source.downcast_ref::<StoreError>())
+        && error.kind() == StoreErrorKind::Corrupt
+    {
+        report(error);
+    }
 }
 
 fn report_usage(event: &UsageEvent) {
