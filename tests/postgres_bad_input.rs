@@ -311,6 +311,14 @@ async fn a_document_that_is_no_record_is_named() {
             "jsonb_set(document || '{\"version\": 1}', '{secrets,0,digest}', '\"hunter2\"')",
             "the key document has a digest that is not SHA-256",
         ),
+        (
+            "(SELECT document FROM corrupt_keys WHERE id = decode(repeat('01', 16), 'hex'))",
+            "the key document is that of another key",
+        ),
+        (
+            "document || '{\"changes\": 7}'",
+            "the key document has another revision than its row",
+        ),
     ] {
         server.sql(&format!(
             "CREATE TABLE corrupt_saved AS TABLE corrupt_keys; \

@@ -157,6 +157,23 @@ impl KeyRecord {
         .with_changes(document.changes)
         .with_secret_versions(secrets?))
     }
+
+    /// Reads a record from its document in a row with that id and revision.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn from_row(
+        document: &[u8],
+        id: &KeyId,
+        revision: u64,
+    ) -> Result<Self, InvalidDocument> {
+        let record = Self::from_document(document)?;
+        if record.id() != *id {
+            return Err(InvalidDocument(Reason::Id));
+        }
+        if record.revision() != revision {
+            return Err(InvalidDocument(Reason::Revision));
+        }
+        Ok(record)
+    }
 }
 
 fn secret_of(secret: &SecretDocument<'_>) -> Result<SecretVersion, InvalidDocument> {
@@ -194,6 +211,10 @@ enum Reason {
     Syntax(usize, usize),
     Version(u32),
     Digest,
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    Id,
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    Revision,
 }
 
 impl fmt::Display for InvalidDocument {
@@ -210,6 +231,10 @@ impl fmt::Display for InvalidDocument {
                 "the key document has version {version}, written by another version of this crate"
             ),
             Reason::Digest => f.write_str("the key document has a digest that is not SHA-256"),
+            #[cfg(any(feature = "postgres", feature = "sqlite"))]
+            Reason::Id => f.write_str("the key document is that of another key"),
+            #[cfg(any(feature = "postgres", feature = "sqlite"))]
+            Reason::Revision => f.write_str("the key document has another revision than its row"),
         }
     }
 }

@@ -39,6 +39,14 @@ async fn a_corrupt_document_is_an_error_that_names_the_key_and_the_cause() {
             "json_set(document, '$.secrets[1].digest', '00112233')",
             "has a digest that is not SHA-256",
         ),
+        (
+            "(SELECT document FROM tower_api_key_keys WHERE key = 2)",
+            "is that of another key",
+        ),
+        (
+            "json_set(document, '$.changes', 7)",
+            "has another revision than its row",
+        ),
     ] {
         let damage = format!("UPDATE {KEYS} SET document = {document} WHERE key = 1");
         let (directory, store) = damaged(&damage).await;

@@ -22,7 +22,7 @@ use crate::store::contract::registry::KeyRegistry;
 use crate::store::contract::write::{Commit, Insert, Inserted};
 
 const FIND: &str = "\
-SELECT k.id, k.document::text FROM {p}secrets s JOIN {p}keys k ON k.id = s.key_id
+SELECT k.id, k.document::text, k.revision FROM {p}secrets s JOIN {p}keys k ON k.id = s.key_id
 WHERE s.digest = $1";
 
 const GET: &str = "SELECT {record} FROM {p}keys k WHERE k.id = $1";
@@ -154,7 +154,7 @@ impl KeyRegistry for PostgresStore {
         let rows = self.database().write(lock, INSERT, &parameters).await?;
         // OK because the statement returns one row, whatever became of the key.
         let row = rows.first().ok_or_else(StoreError::conflict)?;
-        match rejection(row, 3)? {
+        match rejection(row, 4)? {
             None => {
                 self.tell(FeedEvent::Added(id));
                 Ok(Inserted::Created)

@@ -13,16 +13,16 @@ use crate::store::contract::error::{StoreError, StoreErrorKind};
 
 pub(super) type Defect = Box<dyn Error + Send + Sync>;
 
-/// The record in a row with id and document.
+/// The record in a row with id, document and revision.
 pub(super) fn verified_record(row: &Row) -> Result<Arc<KeyRecord>, StoreError> {
     read(row, parse)
 }
 
-/// The record in a row with its id, document and last uses, as the statements with `{record}` return.
+/// The record in a row with its id, document, revision and last uses, as the statements with `{record}` return.
 pub(super) fn record(row: &Row) -> Result<Arc<KeyRecord>, StoreError> {
     read(row, |row| {
         let mut record = parse(row)?;
-        if let Some(last_uses) = row.try_get::<_, Option<&str>>(2)? {
+        if let Some(last_uses) = row.try_get::<_, Option<&str>>(3)? {
             let last_uses: BTreeMap<u32, i64> = serde_json::from_str(last_uses)?;
             for (number, at) in last_uses {
                 record = record.with_use_noted(number, Timestamp::from_microsecond(at)?);
@@ -33,8 +33,10 @@ pub(super) fn record(row: &Row) -> Result<Arc<KeyRecord>, StoreError> {
 }
 
 fn parse(row: &Row) -> Result<KeyRecord, Defect> {
-    let document: &str = row.try_get(1)?;
-    Ok(KeyRecord::from_document(document.as_bytes())?)
+    let (id, document): (&[u8], &str) = (row.try_get(0)?, row.try_get(1)?);
+    let revision = row.try_get::<_, i64>(2)?.cast_unsigned();
+    let id = KeyId::from_bytes(id.try_into()?);
+    Ok(KeyRecord::from_row(document.as_bytes(), &id, revision)?)
 }
 
 /// The error names the key's id, and nothing of the row.

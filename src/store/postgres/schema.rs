@@ -9,9 +9,9 @@ pub(super) const VERSION: i32 = 1;
 /// The statements that make the tables, with the default prefix.
 const TABLES: &str = include_str!("schema/v1.sql");
 
-/// Id, document, and the last use of each secret, by its number.
+/// Id, document, revision, and the last use of each secret, by its number.
 const RECORD: &str = "\
-k.id, k.document::text, (
+k.id, k.document::text, k.revision, (
     SELECT jsonb_object_agg(s.number, s.last_used_at)::text FROM {p}secrets s
     WHERE s.key_id = k.id AND s.last_used_at IS NOT NULL
 )";

@@ -92,13 +92,13 @@ fn record(database: &Connection, sql: &Sql, row: &Row<'_>) -> Result<Arc<KeyReco
 
 fn document(row: &Row<'_>) -> Result<KeyRecord, Fault> {
     let document = row.get_ref(DOCUMENT)?.as_bytes().map_err(Error::from)?;
-    match KeyRecord::from_document(document) {
-        Ok(record) => Ok(record),
-        Err(error) => Err(Fault::Corrupt(KeyId::from_bytes(row.get(ID)?), error)),
-    }
+    let id = KeyId::from_bytes(row.get(ID)?);
+    let revision = count(row, REVISION)?;
+    KeyRecord::from_row(document, &id, revision).map_err(|error| Fault::Corrupt(id, error))
 }
 
 // The columns, in the order of the statements.
 const KEY: usize = 0;
 const ID: usize = 1;
 const DOCUMENT: usize = 2;
+const REVISION: usize = 3;

@@ -168,6 +168,6 @@ impl UsageSql {
 }
 
 /// What [`rows`](super::rows) reads of a key, in this order.
-const KEY: &str = "k.key, k.id, k.document";
+const KEY: &str = "k.key, k.id, k.document, k.revision";
 
 const MAX: i64 = i64::MAX;
