@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::cell::Cell;
+use std::error::Error as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,8 +16,12 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use tower_api_key::clock::ManualClock;
 use tower_api_key::key::KeyDigest;
 use tower_api_key::manage::{ManageError, ManageErrorKind};
-use tower_api_key::record::{KeyId, KeyRecord, KeyUpdate};
-use tower_api_key::store::{Commit, Insert, Inserted, KeyPage, KeyStore, PageRequest, StoreError};
+use tower_api_key::record::{
+    ChangeContext, KeyChange, KeyId, KeyRecord, KeyUpdate, Recipient, SecretVersion, Transition,
+};
+use tower_api_key::store::{
+    Commit, Insert, Inserted, KeyPage, KeyStore, PageRequest, StoreError, StoreErrorKind,
+};
 use tower_api_key::{
     Identity, IssuedKey, KeyManager, KeyRegistry, MemoryStore, NewKey, Scope, ScopeSet,
 };
@@ -134,31 +140,60 @@ fn a_key_changes_no_stronger_key() {
     });
 }
 
-/// Revokes a key just before it writes.
+/// What happens to a key just before something is written.
 #[derive(Clone)]
-struct Revoking {
-    inner: MemoryStore,
-    key: KeyId,
+enum Event {
+    Revoked,
+    /// Without a grace period, a second later.
+    Rotated(ManualClock),
 }
 
-impl Revoking {
-    async fn revoke(&self) {
+/// A store in which something happens to a key before the first write.
+#[derive(Clone)]
+struct Racing {
+    inner: MemoryStore,
+    key: KeyId,
+    event: Event,
+    has_happened: Arc<AtomicBool>,
+}
+
+impl Racing {
+    fn new(inner: &MemoryStore, key: KeyId, event: Event) -> Self {
+        Self {
+            inner: inner.clone(),
+            key,
+            event,
+            has_happened: Arc::default(),
+        }
+    }
+
+    async fn race(&self) {
+        if self.has_happened.swap(true, Ordering::Relaxed) {
+            return;
+        }
         let keys = KeyManager::new(self.inner.clone());
-        keys.revoke(&self.key, "leaked").await.unwrap();
+        match &self.event {
+            Event::Revoked => drop(keys.revoke(&self.key, "leaked").await.unwrap()),
+            Event::Rotated(clock) => {
+                clock.advance(Duration::from_secs(1));
+                let keys = keys.with_clock(clock.clone());
+                drop(keys.rotate(&self.key, Duration::ZERO).await.unwrap());
+            }
+        }
     }
 }
 
 #[async_trait]
-impl KeyStore for Revoking {
+impl KeyStore for Racing {
     async fn find(&self, digest: &KeyDigest) -> Result<Option<Arc<KeyRecord>>, StoreError> {
         self.inner.find(digest).await
     }
 }
 
 #[async_trait]
-impl KeyRegistry for Revoking {
+impl KeyRegistry for Racing {
     async fn insert(&self, insert: Insert) -> Result<Inserted, StoreError> {
-        self.revoke().await;
+        self.race().await;
         self.inner.insert(insert).await
     }
 
@@ -171,35 +206,104 @@ impl KeyRegistry for Revoking {
     }
 
     async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
-        self.revoke().await;
+        self.race().await;
         self.inner.commit(commit).await
     }
 }
 
 #[test]
-fn a_key_that_is_revoked_in_between_changes_nothing() {
+fn a_key_that_loses_its_secret_in_between_changes_nothing() {
     block_on(async {
         for change in ["issue", "rotate", "disable", "delete"] {
-            let store = MemoryStore::new();
-            let owner = KeyManager::new(store.clone());
-            let maker = owner.issue(new([Scope::READ, MANAGE])).await.unwrap();
-            let other = owner.issue(new(Scope::READ)).await.unwrap().record;
-            let racing = KeyManager::new(Revoking {
-                inner: store.clone(),
-                key: maker.record.id(),
-            });
-            let acting = racing.on_behalf_of(&identity(&owner, &maker).await);
-            let id = other.id();
-            match change {
-                "issue" => assert_exceeds(acting.issue(new(Scope::READ)).await),
-                "rotate" => assert_exceeds(acting.rotate(&id, HOUR).await),
-                "disable" => assert_exceeds(acting.disable(&id).await),
-                _ => assert_exceeds(acting.delete(&id).await),
+            for is_rotated in [false, true] {
+                let (owner, clock) = keys();
+                let store = owner.store().clone();
+                let maker = owner.issue(new([Scope::READ, MANAGE])).await.unwrap();
+                let other = owner.issue(new(Scope::READ)).await.unwrap().record;
+                let identity = identity(&owner, &maker).await;
+                let event = if is_rotated {
+                    Event::Rotated(clock.clone())
+                } else {
+                    Event::Revoked
+                };
+                let racing = Racing::new(&store, maker.record.id(), event);
+                let racing = KeyManager::new(racing).with_clock(clock);
+                let acting = racing.on_behalf_of(&identity);
+                let id = other.id();
+                match change {
+                    "issue" => assert_exceeds(acting.issue(new(Scope::READ)).await),
+                    "rotate" => assert_exceeds(acting.rotate(&id, HOUR).await),
+                    "disable" => assert_exceeds(acting.disable(&id).await),
+                    _ => assert_exceeds(acting.delete(&id).await),
+                }
+                assert_eq!(owner.get(&id).await.unwrap(), Some(other), "{change}");
+                assert_eq!(store.len(), 2, "{change}");
             }
-            assert_eq!(owner.get(&id).await.unwrap(), Some(other), "{change}");
-            assert_eq!(store.len(), 2, "{change}");
         }
     });
+}
+
+/// Each write comes too late.
+#[derive(Clone)]
+struct Contended(MemoryStore);
+
+#[async_trait]
+impl KeyStore for Contended {
+    async fn find(&self, digest: &KeyDigest) -> Result<Option<Arc<KeyRecord>>, StoreError> {
+        self.0.find(digest).await
+    }
+}
+
+#[async_trait]
+impl KeyRegistry for Contended {
+    async fn insert(&self, _: Insert) -> Result<Inserted, StoreError> {
+        Err(StoreError::conflict())
+    }
+
+    async fn get(&self, id: &KeyId) -> Result<Option<Arc<KeyRecord>>, StoreError> {
+        self.0.get(id).await
+    }
+
+    async fn list(&self, owner: &str, page: &PageRequest) -> Result<KeyPage, StoreError> {
+        self.0.list(owner, page).await
+    }
+
+    async fn commit(&self, _: Commit) -> Result<(), StoreError> {
+        Err(StoreError::conflict())
+    }
+}
+
+#[test]
+fn a_change_that_always_comes_too_late_is_no_revision_mismatch() {
+    block_on(async {
+        let (owner, _) = keys();
+        let id = owner.issue(new(Scope::READ)).await.unwrap().record.id();
+        let keys = KeyManager::new(Contended(owner.store().clone()));
+        for error in [
+            keys.revoke(&id, "leaked").await.unwrap_err(),
+            keys.issue(new(Scope::READ)).await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ManageErrorKind::Store);
+            let source = error.source().unwrap().downcast_ref::<StoreError>();
+            assert_eq!(source.unwrap().kind(), StoreErrorKind::Overloaded);
+        }
+    });
+}
+
+#[test]
+fn a_change_that_changes_nothing_moves_no_expiration() {
+    let at = |second| start() + Duration::from_secs(second);
+    let prefix = "01234567".parse().unwrap();
+    let secret = SecretVersion::new(1, KeyDigest::from_bytes([1; 32]), prefix, start())
+        .with_recipient(Some(Recipient::new(Scope::READ, None)))
+        .with_retires_at(Some(at(10)));
+    let record = KeyRecord::new(KeyId::from_bytes([1; 16]), "acct_42", "CI", start())
+        .with_scopes([Scope::READ, Scope::WRITE])
+        .with_secret_versions([secret]);
+    // By a clock that is behind.
+    let context = ChangeContext::new(at(5));
+    let same = KeyChange::Update(KeyUpdate::new().with_name("CI"));
+    assert!(Transition::of(&same, &record, &context).unwrap().is_empty());
 }
 
 #[derive(Clone, Debug)]

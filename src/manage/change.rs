@@ -16,7 +16,7 @@ use crate::store::contract::registry::KeyRegistry;
 use crate::store::contract::write::Commit;
 
 /// How often a change is decided again because another one came in between.
-pub(super) const MAX_TRIES: usize = 16;
+pub(super) const MAX_TRIES: usize = 64;
 
 impl<S: KeyRegistry> KeyManager<S> {
     /// Changes a key; returns the record after the change, or the one before a deletion.
@@ -28,7 +28,7 @@ impl<S: KeyRegistry> KeyManager<S> {
     ) -> Result<Arc<KeyRecord>, ManageError> {
         let mut context = self.acting.context(now, &self.formats)?;
         for _ in 0..MAX_TRIES {
-            let delegation = self.delegation(now).await?;
+            let delegation = self.delegation().await?;
             let before = self.store.get(id).await?;
             let before = before.ok_or_else(ManageError::not_found)?;
             if let Some(delegation) = &delegation {
@@ -55,23 +55,29 @@ impl<S: KeyRegistry> KeyManager<S> {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(ManageError::revision_mismatch())
+        Err(contended().into())
     }
 
-    /// What the acting key may do now; `None` if the application acts.
-    pub(super) async fn delegation(
-        &self,
-        now: Timestamp,
-    ) -> Result<Option<Delegation>, ManageError> {
-        match &self.acting.delegate {
-            Some(delegate) => Delegation::read(&self.store, delegate, now).await.map(Some),
-            None => Ok(None),
-        }
+    /// What the acting key may do at this moment; `None` if the application acts.
+    ///
+    /// Each attempt reads the clock again: the acting secret may have expired in between.
+    pub(super) async fn delegation(&self) -> Result<Option<Delegation>, ManageError> {
+        let Some(delegate) = &self.acting.delegate else {
+            return Ok(None);
+        };
+        let record = self.store.get(&delegate.id).await?;
+        Delegation::of(record, delegate, self.now()?).map(Some)
     }
 }
 
 pub(super) fn is_conflict(error: &StoreError) -> bool {
     error.kind() == StoreErrorKind::Conflict
+}
+
+/// The error after too many attempts.
+pub(super) fn contended() -> StoreError {
+    let message = format!("other changes came in between {MAX_TRIES} times");
+    StoreError::new(StoreErrorKind::Overloaded, message)
 }
 
 /// No secret of an expired key would work.

@@ -12,13 +12,12 @@ use crate::record::recipient::Recipient;
 use crate::record::secret::SecretVersion;
 use crate::record::status::KeyStatus;
 use crate::scope::set::ScopeSet;
-use crate::store::contract::registry::KeyRegistry;
 use crate::store::contract::write::ActingKey;
 
 /// The key, and its secret, on whose behalf keys are issued and changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Delegate {
-    id: KeyId,
+    pub(super) id: KeyId,
     secret_version: u32,
 }
 
@@ -40,12 +39,12 @@ pub(super) struct Delegation {
 }
 
 impl Delegation {
-    pub(super) async fn read<S: KeyRegistry>(
-        store: &S,
+    /// What a key may do at that time, which was read after the key.
+    pub(super) fn of(
+        record: Option<Arc<KeyRecord>>,
         delegate: &Delegate,
         now: Timestamp,
     ) -> Result<Self, ManageError> {
-        let record = store.get(&delegate.id).await?;
         let record = record.ok_or_else(|| exceeds("the acting key was deleted"))?;
         let secret = record
             .secret_versions()

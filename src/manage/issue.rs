@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::change::{MAX_TRIES, is_conflict};
+use super::change::{MAX_TRIES, contended, is_conflict};
 use super::delegation::Delegation;
 use super::error::ManageError;
 use super::issued::IssuedKey;
@@ -49,7 +49,7 @@ impl<S: KeyRegistry> KeyManager<S> {
         let id = KeyId::generate(now)?;
         let context = self.acting.context(now, &self.formats)?;
         for _ in 0..MAX_TRIES {
-            let delegation = self.delegation(now).await?;
+            let delegation = self.delegation().await?;
             let mut expires_at = new.lifetime.end(now)?;
             if let Some(delegation) = &delegation {
                 expires_at = expires_at.or(delegation.expires_at());
@@ -80,7 +80,7 @@ impl<S: KeyRegistry> KeyManager<S> {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(ManageError::revision_mismatch())
+        Err(contended().into())
     }
 
     fn check_new(

@@ -45,7 +45,9 @@ impl Transition {
             if let KeyChange::Rotate { .. } = change {
                 after.set_recipient_of_newest(context.recipient().cloned());
             }
-            after.bound_secrets(context.at());
+            if after != before {
+                after.bound_secrets(context.at());
+            }
         }
         let entry = AuditEntry::of_change(change, before, after.as_ref(), context);
         Ok(Self { after, entry })

@@ -7,10 +7,9 @@ use jiff::Timestamp;
 use utoipa::openapi::OpenApi;
 
 use super::authorise::{Authorise, OnBehalfOf, Principal};
-use super::problem::{Problem, ProblemCode};
+use super::problem::ProblemCode;
 use super::refused::Refused;
 use super::resource::KeyResource;
-use crate::manage::error::{ManageError, ManageErrorKind};
 use crate::manage::manager::KeyManager;
 use crate::record::key::KeyRecord;
 use crate::store::contract::store::Store;
@@ -33,11 +32,7 @@ impl Inner {
             OnBehalfOf::Key(identity) => self.keys.on_behalf_of(identity),
             OnBehalfOf::Actor(actor) => self.keys.acting_as(actor),
         };
-        Ok(Call {
-            keys,
-            principal,
-            is_conditional: false,
-        })
+        Ok(Call { keys, principal })
     }
 }
 
@@ -45,7 +40,6 @@ impl Inner {
 pub(super) struct Call {
     keys: Keys,
     principal: Principal,
-    is_conditional: bool,
 }
 
 impl Call {
@@ -53,7 +47,6 @@ impl Call {
     pub(super) fn if_revision(self, revision: u64) -> Self {
         Self {
             keys: self.keys.if_revision(revision),
-            is_conditional: true,
             ..self
         }
     }
@@ -83,13 +76,5 @@ impl Call {
             Some(record) if record.owner() == self.owner() => Ok(record),
             _ => Err(ProblemCode::KeyNotFound.into()),
         }
-    }
-
-    /// Why a change was not made: without `If-Match`, a mismatch is not the client's.
-    pub(super) fn lost(&self, error: ManageError) -> Problem {
-        if error.kind() == ManageErrorKind::RevisionMismatch && !self.is_conditional {
-            return Problem::new(ProblemCode::ChangedMeanwhile);
-        }
-        error.into()
     }
 }

@@ -153,8 +153,7 @@ pub(super) async fn change(State(api): State<Shared>, id: KeyPath, request: Requ
     let body = read(&head, body, false, Some("application/merge-patch+json")).await?;
     let update = input::patch(body, call.keys().formats())?;
     let call = condition(call, &head, &record)?;
-    let record = call.keys().update(&record.id(), update).await;
-    let record = record.map_err(|error| call.lost(error))?;
+    let record = call.keys().update(&record.id(), update).await?;
     Ok(one(&call, &record))
 }
 
@@ -174,8 +173,7 @@ pub(super) async fn rotate(State(api): State<Shared>, id: KeyPath, request: Requ
     let body = read(&head, body, true, None).await?;
     let grace = input::grace(body, call.keys().formats())?;
     let call = condition(call, &head, &record)?;
-    let issued = call.keys().rotate(&record.id(), grace).await;
-    let issued = issued.map_err(|error| call.lost(error))?;
+    let issued = call.keys().rotate(&record.id(), grace).await?;
     Ok(with_plaintext(&call, StatusCode::OK, &issued))
 }
 
@@ -195,8 +193,7 @@ pub(super) async fn revoke(State(api): State<Shared>, id: KeyPath, request: Requ
     let body = read(&head, body, true, None).await?;
     let reason = input::reason(body, call.keys().formats())?;
     let call = condition(call, &head, &record)?;
-    let record = call.keys().revoke(&record.id(), &reason).await;
-    let record = record.map_err(|error| call.lost(error))?;
+    let record = call.keys().revoke(&record.id(), &reason).await?;
     Ok(one(&call, &record))
 }
 

@@ -39,8 +39,6 @@ pub enum ProblemCode {
     KeyState,
     /// 409: the owner has as many keys as are allowed.
     TooManyKeys,
-    /// 409: the key was changed too often meanwhile; try again.
-    ChangedMeanwhile,
     /// 412: the key has another revision than `If-Match` asks for.
     RevisionMismatch,
     /// 413: the body is longer than 64 KiB.
@@ -61,9 +59,7 @@ impl ProblemCode {
             Self::ExceedsCaller => StatusCode::FORBIDDEN,
             Self::KeyNotFound | Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::AlreadyIssued | Self::KeyState | Self::TooManyKeys | Self::ChangedMeanwhile => {
-                StatusCode::CONFLICT
-            }
+            Self::AlreadyIssued | Self::KeyState | Self::TooManyKeys => StatusCode::CONFLICT,
             Self::RevisionMismatch => StatusCode::PRECONDITION_FAILED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -85,7 +81,6 @@ impl ProblemCode {
             Self::AlreadyIssued => "a key was made with this Idempotency-Key",
             Self::KeyState => "the state of the key does not allow it",
             Self::TooManyKeys => "the owner has as many keys as are allowed",
-            Self::ChangedMeanwhile => "the key was changed meanwhile, again and again",
             Self::RevisionMismatch => "the key has another revision than If-Match asks for",
             Self::BodyTooLarge => "expected a body of at most 65,536 octets",
             Self::UnsupportedMediaType => "expected a body with Content-Type: application/json",
