@@ -418,3 +418,28 @@ async fn the_usage_of_a_key_is_told() {
     let nobody = KeyId::from_bytes([7; 16]);
     assert_eq!(keys.usage(&nobody, always()).await.unwrap(), []);
 }
+
+#[test]
+fn most_of_a_key_looks_like_a_key() {
+    let (keys, _) = timed_keys();
+    let key = format!("tc_{}", "0123456789abcdef".repeat(4));
+    let half = &key[..3 + 32];
+    for text in [
+        key.clone(),
+        key[..key.len() - 1].to_owned(),
+        key.to_uppercase(),
+        format!("key of CI: {half}, revoke it"),
+    ] {
+        assert!(keys.looks_like_key(&text), "{text}");
+    }
+    let digest = "0123456789abcdef".repeat(4);
+    for text in [&key[..3 + 31], "tc_01234567", &*digest, "tc_", ""] {
+        assert!(!keys.looks_like_key(text), "{text}");
+    }
+    // A checksum tells nothing that is secret.
+    let format = KeyFormat::new("acme_").unwrap().with_checksum();
+    let keys = keys.with_format(format);
+    let key = ApiKey::generate(&format).unwrap();
+    let secret = &key.expose_secret()[..key.expose_secret().len() - 8];
+    assert!(keys.looks_like_key(secret));
+}

@@ -44,11 +44,17 @@ impl KeyFormats {
         named.copied().map(Self::one)
     }
 
-    /// Whether a key of one of these formats stands anywhere in a string, whatever its checksum: one
-    /// with a typo gives nearly all of the real one away.
+    /// Whether so much of a key stands anywhere in a string that the rest could be guessed, or that a
+    /// slip of the keyboard is all that hides it: a prefix and [`TELLING`] characters, in any case.
     pub(crate) fn have_key_in(&self, text: &str) -> bool {
-        let mut formats = self.iter();
-        formats.any(|format| format.keys_in(text.as_bytes()).next().is_some())
+        self.iter().any(|format| {
+            let prefix = format.prefix_octets();
+            let mut windows = text.as_bytes().windows(prefix.len() + TELLING);
+            windows.any(|window| {
+                let (start, characters) = window.split_at(prefix.len());
+                start.eq_ignore_ascii_case(prefix) && characters.iter().all(u8::is_ascii_hexdigit)
+            })
+        })
     }
 
     #[inline]
@@ -56,6 +62,9 @@ impl KeyFormats {
         self.0.iter()
     }
 }
+
+/// How many hex characters of a key give it away: half of them.
+const TELLING: usize = KeyFormat::DIGITS / 2;
 
 /// The names of the formats, separated by commas.
 impl fmt::Display for KeyFormats {

@@ -122,10 +122,10 @@ impl<S: KeyRegistry> KeyManager<S> {
         &self.store
     }
 
-    /// Whether the plaintext of a key stands in a string, by itself or within more text.
+    /// Whether the plaintext of a key, or half of it, stands in a string, by itself or within more text.
     ///
-    /// It looks for keys of the manager's [formats](Self::with_formats), whatever their checksums. Such
-    /// a string is rejected as owner, name, scope, metadata, actor or reason, so that it is stored and
+    /// It looks for the prefix of one of the manager's [formats](Self::with_formats) and 32 hex
+    /// characters or more, without regard to case. Such a string is rejected as owner, name, scope, metadata, actor or reason, so that it is stored and
     /// shown nowhere. Ask before a form shows again what was typed.
     ///
     /// ```
