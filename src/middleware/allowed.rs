@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::header::{CACHE_CONTROL, VARY};
 use http::{HeaderValue, Request, Response};
 
+use super::denied::DeniedHead;
 use super::extract::Lines;
 use super::gate::{Gate, Grounds, Opening, Refused};
 use super::headers::{self, set_default};
@@ -81,7 +82,13 @@ impl<R> Allowed<R> {
     where
         R: Respond<B>,
     {
-        self.is_denied = self.shared.denies_behind(response);
+        if let Some(denied) = response.extensions_mut().remove::<DeniedHead>() {
+            // Before the responder is called, which may panic.
+            self.is_denied = true;
+            self.shared.deny_behind(response, &denied);
+            // For a layer further out, which does the same.
+            response.extensions_mut().insert(denied);
+        }
         let headers = response.headers_mut();
         if let Grounds::Key { .. } | Grounds::Opening(Opening::Anonymous) = self.grounds {
             headers.append(VARY, self.shared.gate.sources.vary());

@@ -1,19 +1,21 @@
 //! Requests that are denied behind the layer.
 
-use http::header::WWW_AUTHENTICATE;
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Method, Response, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Uri, Version};
 
 use super::challenge::Challenges;
+use super::source::X_API_KEY;
 use crate::denial::Denial;
 use crate::policy::head::RequestHead;
 
-/// The head of a request that was denied behind the layer.
+/// The denial of a request behind the layer, with the head of the request but without credentials.
 ///
-/// It stands in the extensions of the response beside the [`Denial`], for the layer to make the
-/// response of on the way out.
+/// It stands in the extensions of the response, for the layer to make its own response of on the way
+/// out.
 #[derive(Clone)]
 pub(crate) struct DeniedHead {
+    pub(super) denial: Denial,
     method: Method,
     uri: Uri,
     version: Version,
@@ -38,12 +40,51 @@ pub(crate) fn denied<B: Default>(request: &Parts, denial: Denial) -> Response<B>
     if let Some(challenge) = Challenges::default().of(&denial) {
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
-    response.extensions_mut().insert(denial);
     response.extensions_mut().insert(DeniedHead {
+        denial: denial.clone(),
         method: request.method.clone(),
         uri: request.uri.clone(),
         version: request.version,
-        headers: request.headers.clone(),
+        headers: without_credentials(&request.headers),
     });
+    response.extensions_mut().insert(denial);
     response
+}
+
+/// The layer marks a credential that it keeps as sensitive; without the layer, none is marked.
+fn without_credentials(headers: &HeaderMap) -> HeaderMap {
+    let is_secret = |(name, value): &(&HeaderName, &HeaderValue)| {
+        value.is_sensitive() || **name == AUTHORIZATION || **name == X_API_KEY
+    };
+    let kept = headers.iter().filter(|line| !is_secret(line));
+    kept.map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+    use crate::denial::DenialKind;
+
+    #[test]
+    fn no_credential_is_left_in_the_response() {
+        let mut request = Request::new(()).into_parts().0;
+        let mut secret = HeaderValue::from_static("secret");
+        for name in ["authorization", "x-api-key"] {
+            request.headers.insert(name, secret.clone());
+        }
+        secret.set_sensitive(true);
+        request.headers.insert("x-partner-key", secret);
+        for value in ["text/html", "application/json"] {
+            let value = HeaderValue::from_static(value);
+            request.headers.append("accept", value);
+        }
+        let response: Response<()> = denied(&request, Denial::new(DenialKind::Missing));
+        let head = response.extensions().get::<DeniedHead>();
+        let headers = &head.expect("the head of the request").headers;
+        let kept: Vec<_> = headers.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(kept, ["accept", "accept"]);
+    }
 }

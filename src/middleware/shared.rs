@@ -2,8 +2,11 @@
 
 use std::mem;
 
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, RETRY_AFTER,
+    TRANSFER_ENCODING, VARY, WWW_AUTHENTICATE,
+};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 
 use super::denied::DeniedHead;
 use super::gate::{Gate, Refused};
@@ -40,43 +43,22 @@ impl<R> Shared<R> {
         response
     }
 
-    /// Denies a request that was denied behind the layer, if this response says so; then it gets the
-    /// layer's own response.
-    #[inline]
-    pub(super) fn denies_behind<B>(&self, response: &mut Response<B>) -> bool
-    where
-        R: Respond<B>,
-    {
-        let is_denied = response.extensions().get::<DeniedHead>().is_some();
-        if is_denied {
-            self.deny_behind(response);
-        }
-        is_denied
-    }
-
+    /// Denies a request that was denied behind the layer; the layer's own response takes the place of
+    /// that one.
     #[cold]
-    fn deny_behind<B>(&self, response: &mut Response<B>)
+    pub(super) fn deny_behind<B>(&self, response: &mut Response<B>, denied: &DeniedHead)
     where
         R: Respond<B>,
     {
-        let extensions = response.extensions();
-        let (Some(head), Some(denial)) =
-            (extensions.get::<DeniedHead>(), extensions.get::<Denial>())
-        else {
-            return;
-        };
-        let head = head.head(self.gate.sources.names());
-        let own = self.deny(head, denial.clone());
+        let head = denied.head(self.gate.sources.names());
+        let own = self.deny(head, denied.denial.clone());
         let (mut plain, _) = mem::replace(response, own).into_parts();
         // What layers in between have added stays, so that a layer further out does the same.
         plain
             .extensions
             .extend(mem::take(response.extensions_mut()));
         *response.extensions_mut() = plain.extensions;
-        for name in [CONTENT_LENGTH, WWW_AUTHENTICATE]
-            .iter()
-            .chain(response.headers().keys())
-        {
+        for name in REPLACED.iter().chain(response.headers().keys()) {
             plain.headers.remove(name);
         }
         response.headers_mut().extend(plain.headers);
@@ -118,5 +100,15 @@ fn complete<B>(response: &mut Response<B>, refusal: &Refusal<'_>) {
         set_default(headers, RETRY_AFTER, HeaderValue::from(seconds));
     }
 }
+
+/// The headers of the empty response that do not hold for the one in its place.
+const REPLACED: [HeaderName; 6] = [
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_RANGE,
+    ETAG,
+    TRANSFER_ENCODING,
+    WWW_AUTHENTICATE,
+];
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");

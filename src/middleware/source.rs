@@ -127,7 +127,7 @@ impl fmt::Debug for Sources {
     }
 }
 
-const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+pub(super) const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// The names as people write them, `Authorization` last.
 fn vary(names: &[HeaderName]) -> String {

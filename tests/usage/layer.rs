@@ -1,9 +1,10 @@
 //! What a layer counts.
 
-use futures::poll;
+use futures::{FutureExt as _, poll};
 use jiff::Timestamp;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_api_key::denial::DenialKind;
+use tower_api_key::middleware::Refusal;
 use tower_api_key::store::KeyUse;
 use tower_api_key::usage::{UsageFlusher, UsageFlusherOptions, UsageMonitor};
 use tower_api_key::{ApiKeyLayer, KeyStore, RequireScope, Scope};
@@ -112,6 +113,22 @@ async fn a_request_that_a_route_denies_counts_once_as_denied() {
         send(&mut service, get(key)).await.assert_allowed();
         assert_eq!(in_uses(&monitor.drain(AT)), (1, 0));
     }
+}
+
+/// The panic of a responder is the server's to contain.
+#[tokio::test]
+async fn a_responder_that_panics_counts_nothing_twice() {
+    let keys = keys();
+    let issued = issue(&keys, Scope::READ).await;
+    let (layer, monitor) = counting(keys.store().clone());
+    let panics = |_: &Refusal<'_>| -> Answered { panic!("as the test wants") };
+    let route = RequireScope::new(Scope::WRITE).layer(Probe::new().0);
+    let service = layer.with_responder(panics).layer(route);
+    let answer = service.oneshot(get(issued.key.expose_secret()));
+    let panicked = std::panic::AssertUnwindSafe(answer).catch_unwind().await;
+    assert!(panicked.is_err());
+    let denied = KeyUse::new(issued.record.id(), 1, AT).with_refused(1);
+    assert_eq!(monitor.drain(AT), [denied]);
 }
 
 /// The inner service was called.
