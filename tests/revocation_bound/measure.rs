@@ -18,7 +18,7 @@ const AIM: [Duration; 2] = [Duration::from_millis(25), Duration::from_millis(250
 /// How many clients keep the second node busy.
 const LOAD: usize = 4;
 
-/// A client that was still let in for so long gives up; the machine may be busy.
+/// A client that was still allowed for so long gives up; the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn all() {

@@ -78,6 +78,23 @@ async fn a_file_that_others_can_write_is_rejected() {
 }
 
 #[tokio::test]
+async fn what_is_beside_the_target_of_a_link_is_examined() {
+    let directory = Directory::new();
+    let target = directory.path().join("target.db");
+    symlink(&target, directory.file()).unwrap();
+    drop(SqliteStore::open(&target).await.unwrap());
+    let journal = directory.path().join("target.db-journal");
+    fs::write(&journal, "").unwrap();
+    fs::set_permissions(&journal, Permissions::from_mode(0o666)).unwrap();
+    let opened = SqliteStore::connect(&directory.name()).await;
+    let name = fs::canonicalize(&journal).unwrap();
+    let name = name.display();
+    let message =
+        format!("others can write the file {name}: its mode is 0666; run chmod go-w on it");
+    assert_fails(opened, StoreErrorKind::Misconfigured, &message);
+}
+
+#[tokio::test]
 async fn no_file_is_created_where_a_link_leads() {
     let directory = Directory::new();
     let target = directory.path().join("target.db");

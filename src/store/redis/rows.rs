@@ -70,7 +70,7 @@ impl Shared {
             }
         }
         let mut record = self.record(id, document)?;
-        // A commit compares the field, so it would be a conflict for ever.
+        // A commit compares the field, so it would always be a conflict.
         if revision != record.revision().to_string().as_bytes() {
             return Err(self.corrupt(&format!("{id}: the revision is not that of the document")));
         }

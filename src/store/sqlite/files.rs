@@ -53,8 +53,15 @@ fn create_new(path: &Path) -> io::Result<File> {
 fn reject_writable_by_others(path: &Path) -> Result<(), StoreError> {
     use std::os::unix::fs::PermissionsExt as _;
 
-    for ending in ["", "-wal", "-shm", "-journal"] {
-        let mut name = path.as_os_str().to_owned();
+    // SQLite keeps the others beside the file that a link leads to.
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    for (file, ending) in [
+        (path, ""),
+        (&target, "-wal"),
+        (&target, "-shm"),
+        (&target, "-journal"),
+    ] {
+        let mut name = file.as_os_str().to_owned();
         name.push(ending);
         // SQLite says what is wrong with a file that cannot be examined.
         let Ok(found) = fs::metadata(&name) else {
